@@ -1,0 +1,24 @@
+/* journal/mask.h - registered secrets never reach a log (I11): each is replaced by "***", also as base64 (three
+ * alignments), hex, URL or JSON text, also line by line where it has several, also with SGR sequences between its
+ * bytes, and however the output was cut into reads. Pure; one owner. */
+#pragma once
+#include "base/buf.h"
+
+#define MASK_MIN_BYTES 4                        /* shorter secrets are refused: masking them would hide ordinary text */
+
+struct mask;
+struct mask *mask_new(void);
+void mask_free(struct mask *m);
+/* 0, or -1 where SECRET is shorter than MASK_MIN_BYTES. Copies it. */
+int mask_add(struct mask *m, struct slice secret);
+/* A stream's position: zeroed at its start. */
+struct mask_state {
+	struct buf held;                        /* bytes that may begin a secret */
+};
+void mask_state_fini(struct mask_state *s);
+/* Feed BYTES; masked output is appended to OUT, bytes that may begin a secret are held back. mask_flush gives out
+ * what is held (the stream ended). */
+void mask_feed(const struct mask *m, struct mask_state *s, struct slice bytes, struct buf *out);
+void mask_flush(const struct mask *m, struct mask_state *s, struct buf *out);
+/* Whole text at once, for reasons, notes, names. */
+void mask_text(const struct mask *m, struct slice text, struct buf *out);

@@ -1,0 +1,13 @@
+/* runner/spec.h - a job's specification: one JSON object in a sealed memfd, made by the front (front/spec.c), read by the
+ * job process alone. At most SPEC_MAX_BYTES.
+ *
+ * {"job":7,"attempt":1,"delivery":3,"reason":"","rule":"docs","file":"rules/docs.lua","cell":"","url":"http://…/jobs/7",
+ *  "source_text":"…the rule file's Lua…", "modules":{"name":"Lua text"},
+ *  "plan":{…},                     rules/ruleset.h rule_plan_json: steps, env, checkout, secrets
+ *  "event":{…normalised…}, "headers":{…}, "payload":{…the document as received…},
+ *  "secrets":{"name":"value"},     those that the rule names, and no other
+ *  "timeout_ms":3600000, "memory_bytes":…, "log_bytes":…, "roots":["/srv/www"], "file_urls":false,
+ *  "state":"/abs/state"}           workspaces/<job>.<attempt>, mirrors/ and tmp lie below it
+ */
+#pragma once
+#define SPEC_MAX_BYTES (64 << 20)

@@ -1,0 +1,161 @@
+/* store/store.h - the only door to the database: a handful of asynchronous verbs. Two threads live behind it: one
+ * holds the only connection that ever writes or checkpoints, and commits whatever waits as one transaction (group
+ * commit, one fsync); one reads. A request is a struct the caller owns; the verb takes it, and it comes back through
+ * its reply_to mailbox (mail.deliver is the caller's), filled in. Verbs may be called on any thread.
+ *
+ * An error on commit means UNKNOWN: the store stops, every waiting request comes back STORE_UNKNOWN, and the role
+ * must exit (store_is_broken) for the supervisor to start it anew and read what is true (DESIGN section 9). */
+#pragma once
+#include "base/err.h"
+#include "base/mailbox.h"
+#include "model/job.h"
+
+struct store;
+
+struct store_options {
+	int state_dirfd;                /* borrowed; pushrod.db lies in it */
+	int jobs_max;                   /* jobs that run at once, over all queues */
+	struct mailbox *claims;         /* borrowed; claimed jobs are posted here as struct claim */
+};
+
+enum store_outcome { STORE_OK = 1, STORE_DUPLICATE, STORE_STALE, STORE_NOT_FOUND, STORE_UNKNOWN };
+
+/* Opens or creates the database (WAL, synchronous=FULL, foreign keys), migrates, starts the threads. A newer schema
+ * than this binary knows is an error. Attempts the database believes to be running are left as they are: see
+ * store_recover. No job is claimed before store_recover_done. */
+int store_open(const struct store_options *o, struct store **out, struct err *e) MUST_USE;
+void store_close(struct store *s);      /* finishes what waits, checkpoints, joins the threads */
+int store_is_broken(struct store *s);
+void store_jobs_max(struct store *s, int jobs_max);     /* a reload changed it */
+
+/* ---- submit: a delivery and its jobs, one savepoint in the batch's transaction (I1, I3, I4) ---- */
+struct submit_job {
+	const char *rule, *file, *cell; /* cell "" where there is no matrix */
+	const char *queue;              /* queue key; by default file + name + cell */
+	int queue_limit;                /* >= 1 */
+	int64_t timeout_ms;
+	int64_t job;                    /* out */
+};
+struct submit {
+	struct mail mail;
+	struct mailbox *reply_to;
+	char *source, *provider;        /* all strings and buffers: owned by the request, freed by submit_free */
+	char *key;                      /* the sender's delivery id, unique per source (I3); never empty */
+	char *event, *action;           /* common event ("push"), "" where none */
+	char *summary_json;             /* {"repo":…,"ref":…,"sha":…,"title":…,"sender":…}: what lists show */
+	char *event_json;               /* the normalised event, whole */
+	char *headers_json;             /* {"name":"value"}; without authorisation, cookies and signatures */
+	char *why_json;                 /* [{"rule":…,"because":…}]: those that listen and did not match */
+	char *ruleset;                  /* sha256 hex */
+	int64_t received_ms;
+	struct buf body;                /* as received, byte for byte */
+	struct submit_job *jobs;        /* array, owned; the strings in it borrow from ruleset_keep */
+	int n_jobs;
+	void *ruleset_keep;             /* the caller's: kept alive until the reply */
+	void *arg;                      /* the caller's */
+	/* out */
+	enum store_outcome outcome;     /* OK, DUPLICATE, UNKNOWN */
+	int64_t delivery;
+	char *first_jobs_json;          /* DUPLICATE: [{"rule":…,"job":…}] of the first one */
+};
+void store_submit(struct store *s, struct submit *r);
+void submit_free(struct submit *r);
+
+/* ---- claim: posted to options.claims after the commit that holds the attempt row (I5) and the queue slot (I9) ---- */
+struct claim {
+	struct mail mail;
+	int64_t job, delivery;
+	int attempt;                    /* the fence */
+	char *rule, *file, *cell, *ruleset, *source, *event_json, *headers_json;
+	struct buf body;
+	int64_t timeout_ms, received_ms;
+	char *reason;                   /* why a second attempt, "" for the first */
+};
+void claim_free(struct claim *c);
+
+/* ---- finish, cancel ---- */
+struct finish {
+	struct mail mail;
+	struct mailbox *reply_to;
+	struct job_result result;       /* result.attempt is checked in the transaction (I6) */
+	int again;                      /* 1: nothing of this attempt ran; close it and queue attempt+1, result.reason says why */
+	void *arg;
+	enum store_outcome outcome;     /* OK, STALE (already final, or another attempt), NOT_FOUND, UNKNOWN */
+};
+void store_finish(struct store *s, struct finish *r);
+
+struct cancel {
+	struct mail mail;
+	struct mailbox *reply_to;
+	int64_t job;
+	char reason[256];               /* "cancelled by …" */
+	void *arg;
+	enum store_outcome outcome;     /* OK: it was waiting and is cancelled now, or it runs and the wish is recorded; STALE: already final */
+	enum job_state state;           /* out: the state after it; JOB_RUNNING: tell the runner */
+	int attempt;                    /* out, when running */
+};
+void store_cancel(struct store *s, struct cancel *r);
+
+/* The attempt started: pid's owner told us the confinement in force. No reply. */
+void store_started(struct store *s, int64_t job, int attempt, const char *confinement);
+
+/* ---- recovery: once, at start, before any claim ---- */
+struct running { int64_t job; int attempt; char *rule; };
+/* Synchronous, for the start only. *out: owned array of attempts that the database holds for running; free each rule. */
+int store_recover(struct store *s, struct running **out, size_t *n, struct err *e) MUST_USE;
+void store_recover_done(struct store *s);       /* from here on jobs are claimed */
+
+/* ---- read: answers are JSON text, made by the reading thread from committed rows ---- */
+enum read_what {
+	READ_JOBS,              /* {"jobs":[…]} newest first; text: state filter or ""; text2: rule or ""; a: id below which, 0 for the newest; limit */
+	READ_JOB,               /* a: id. The job with "attempts":[…] and "delivery" */
+	READ_DELIVERIES,        /* {"deliveries":[…]}; text: source or "" */
+	READ_DELIVERY,          /* a: id. With headers, event, why, jobs; without the body */
+	READ_BODY,              /* a: id. The body, byte for byte */
+	READ_CHANGES,           /* {"last":N,"changes":[{"change":N,"job":{…}} | {"change":N,"delivery":{…}}]} with change > a, in order, limit */
+	READ_STATUS,            /* {"change":N,"jobs":{"queued":…,"running":…},"deliveries":N,"db_bytes":N} */
+	READ_WATCH,             /* a: id. For a watcher: rows of struct watch_attempt in attempts, state, change; no JSON */
+};
+struct watch_attempt { int attempt; int is_final; int64_t log_bytes; };   /* log_bytes: -1 while it runs */
+struct read {
+	struct mail mail;
+	struct mailbox *reply_to;
+	enum read_what what;
+	int64_t a;
+	int limit;                      /* 1..1000 */
+	char text[128], text2[128];
+	void *arg;
+	enum store_outcome outcome;     /* OK, NOT_FOUND, UNKNOWN */
+	struct buf json;                /* owned: buf_fini */
+	enum job_state state;           /* READ_WATCH */
+	int n_attempts;
+	struct watch_attempt *attempts; /* owned: free */
+	char *state_json;               /* READ_WATCH: {"id":…,"state":…,…} as in lists; owned: free */
+};
+void store_read(struct store *s, struct read *r);
+
+/* ---- watch: after each commit, what changed, to every mailbox registered ---- */
+struct change {
+	int64_t change;                 /* the sequence number: grows with every change, never reused, survives restarts */
+	int64_t job, delivery;          /* one of them is 0 */
+	enum job_state state;           /* jobs */
+	int attempt;
+	int attempt_ended;              /* 1: that attempt's journal is whole, log_bytes is its length */
+	int64_t log_bytes;
+	struct slice json;              /* the list form of the job or delivery, one line */
+};
+struct notice {                         /* shared, counted: one per commit, however many receive it */
+	size_t n;
+	struct change *changes;
+};
+struct notice_mail {                    /* what arrives; deliver is the one given to store_watch */
+	struct mail mail;
+	struct notice *notice;
+};
+void notice_unref(struct notice *n);
+void store_watch(struct store *s, struct mailbox *to, void (*deliver)(struct mail *m, void *arg));   /* before traffic */
+
+/* ---- retention: delete finished jobs and deliveries past their age, bodies past the budget. No reply ---- */
+struct keep { int64_t deliveries_ms, jobs_ms, bodies_bytes; };          /* 0: for ever, without bound */
+/* Rows go first; the (job, attempt) of each journal to unlink is given to ON_GONE on the store's thread. */
+void store_prune(struct store *s, const struct keep *k, void (*on_gone)(int64_t job, int attempt, void *arg), void *arg);

@@ -1,0 +1,37 @@
+/* rules/extract.h - take a few values out of a JSON text in one bounded, strict pass, without building a tree. Accepts
+ * exactly what jansson accepts (json_loadb with JSON_DECODE_ANY off: top level an object or array) and yields the same
+ * values; the last of repeated keys wins. Bounds: EXTRACT_MAX_DEPTH, EXTRACT_MAX_BYTES, at most EXTRACT_MAX_VALUES kept.
+ * Pure; a paths is immutable once built: any thread. */
+#pragma once
+#include "base/buf.h"
+#include "base/err.h"
+
+#define EXTRACT_MAX_DEPTH 64
+#define EXTRACT_MAX_BYTES (32 << 20)
+#define EXTRACT_MAX_VALUES 20000
+
+struct paths;
+struct paths *paths_new(void);
+void paths_free(struct paths *p);
+/* "a.b", "a[0].b", "a[].b" (any element), `a["x.y"].b`. Returns its index (the same path: the same index), or -1
+ * with *e (ERR_INPUT: says where the path is ill-formed). */
+int paths_add(struct paths *p, struct slice path, struct err *e);
+size_t paths_count(const struct paths *p);
+struct slice paths_text(const struct paths *p, int index);
+
+enum value_kind { VALUE_STRING = 1, VALUE_INTEGER, VALUE_REAL, VALUE_TRUE, VALUE_FALSE, VALUE_NULL, VALUE_OBJECT, VALUE_ARRAY };
+struct value {
+	enum value_kind kind;
+	struct slice text;              /* STRING: decoded. OBJECT, ARRAY: the raw JSON text. Others: the raw token */
+	int64_t integer;
+	double real;
+};
+struct values;                                  /* the result of one pass; texts borrow from it and from the JSON */
+int extract(const struct paths *p, struct slice json, struct values **out, struct err *e) MUST_USE;
+void values_free(struct values *v);
+/* All values found for path INDEX, in document order (more than one only below `[]`). *n may be 0: missing. */
+const struct value *values_get(const struct values *v, int index, size_t *n);
+/* 1 where a "[]" array of path INDEX was there and empty, or the list was cut at the bound. */
+int values_is_truncated(const struct values *v);
+/* For `explain`: the members of the deepest existing object on the way to path INDEX, comma separated, at most MAX. */
+void extract_nearest(struct slice json, struct slice path, struct buf *out, int max);

@@ -1,0 +1,58 @@
+/* rules/provider.h - a provider's descriptor, compiled, and the one interpreter of descriptors: authenticate, find event
+ * and delivery id, normalise. The formats are those of facts "webhook providers", section 3; its eleven rules of
+ * verification hold. Pure: the caller gives headers, bytes, keys and the time; any thread. */
+#pragma once
+#include "base/buf.h"
+#include "base/err.h"
+#include "rules/diag.h"
+#include "rules/node.h"
+
+struct provider;
+
+/* FILE names it in diagnostics. 0: *out owned. -1: said in DIAGS. */
+int provider_compile(const char *name, const char *file, const struct node *value, struct provider **out, struct diags *diags) MUST_USE;
+void provider_free(struct provider *p);
+const char *provider_name(const struct provider *p);
+int64_t provider_deadline_ms(const struct provider *p);
+int provider_retries(const struct provider *p);                 /* 1: the sender tries again by itself, 503 loses nothing */
+
+struct header { struct slice name, value; };
+struct request_view {                           /* all borrowed */
+	struct slice method, path, query, body;
+	const struct header *headers;           /* as received, doubles included */
+	size_t n_headers;
+	struct slice url;                       /* public URL, for schemes that sign it */
+	int64_t now_ms;
+};
+/* One configured secret, as text (the descriptor says how it becomes key bytes); expired ones are left out by the caller. */
+struct secret_view { struct slice text; };
+
+enum verify_outcome {
+	VERIFY_OK,
+	VERIFY_MISMATCH,        /* 401: wrong, missing or doubled signature, id or timestamp; stale; says no more to the sender */
+	VERIFY_MALFORMED,       /* 400 */
+	VERIFY_BAD_SECRET,      /* a configured secret cannot be a key of this scheme: an operator's error, 503 */
+};
+/* WHY (may be NULL) gets one line for our own log and the delivery page: never secret material. */
+enum verify_outcome provider_verify(const struct provider *p, const struct request_view *r,
+				    const struct secret_view *secrets, size_t n, char why[160]);
+/* The reverse, for `simulate` and tests: append "Name: value\n" lines for a request with this body. */
+int provider_sign(const struct provider *p, struct slice secret, struct slice body, int64_t now_ms, const char *delivery_id,
+		  const char *event, struct buf *header_lines, struct err *e) MUST_USE;
+
+/* After verification. */
+struct identity {
+	char *event, *action;           /* native names; owned */
+	char *delivery_key;             /* header or digest; never empty */
+	struct buf json;                /* the document when it came as a form field; else empty: the body is the document */
+};
+/* -1, ERR_INPUT: no event name, unusable delivery id, no document; the message may go to the sender (400). */
+int provider_identify(const struct provider *p, const struct request_view *r, struct identity *out, struct err *e) MUST_USE;
+void identity_fini(struct identity *i);
+
+/* The mapping of a native event to common names and fields, used by rules/compile and rules/match. */
+struct provider_event {
+	const char *native, *common;    /* "pull_request", "pull_request" */
+	const char *const *fields;      /* name, path, name, path, …, NULL: "repo","repository.full_name" */
+};
+const struct provider_event *provider_events(const struct provider *p, size_t *n);

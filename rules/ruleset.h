@@ -1,0 +1,90 @@
+/* rules/ruleset.h - a directory's rules, checked, compiled and indexed. Immutable, counted: every loop holds the same
+ * one. Pure: no I/O, no clock, no logging, no Lua; any thread.
+ *
+ * The BUNDLE is eval's output, one JSON object:
+ *   {"version":1, "files":[{"path":"rules/docs.lua","source":"…text…","decls":[DECL…]}…],   pushrod.lua among them
+ *    "modules":{"name":"…text of plugins/name.lua…"},
+ *    "providers":[{"name":"github","path":"plugins/providers/github.lua","value":VALUE}…],    built-in and the user's
+ *    "diags":[…]}                                                                              of the token pass and of Lua
+ *   DECL = {"kind":"rule|config|source|queue|…","name":"docs","at":[line,col],"value":VALUE}   VALUE: rules/node.h
+ * A rule set is known by the SHA-256 of this text. */
+#pragma once
+#include "rules/diag.h"
+#include "base/err.h"
+
+struct ruleset;
+struct source;                                  /* an endpoint: name, path, provider, secrets */
+struct rule;
+struct provider;
+
+/* Always fills DIAGS (eval's and ours, sorted). 0: *out is owned (one reference), there may be warnings. -1: errors
+ * in DIAGS, or *e where the bundle itself is broken. */
+int ruleset_compile(struct slice bundle_json, struct ruleset **out, struct diags *diags, struct err *e) MUST_USE;
+struct ruleset *ruleset_ref(struct ruleset *rs);
+void ruleset_unref(struct ruleset *rs);
+const char *ruleset_sha256(const struct ruleset *rs);           /* hex */
+
+struct listen { const char *address; int classes; };            /* "127.0.0.1:8787"; enum listen_class bits of wire/frame.h */
+struct config {
+	const char *url;                        /* base of links; NULL: from the first listener */
+	const struct listen *listen;
+	size_t n_listen;
+	int jobs_max;                           /* 8 */
+	int64_t job_timeout_ms, job_memory_bytes, job_log_bytes;        /* 1 h, 4 GiB, 256 MiB */
+	const char *const *roots;               /* where publish may write */
+	size_t n_roots;
+	int allow_file_urls;                    /* jobs = { file_urls = true }: checkout from file:// */
+	int64_t keep_deliveries_ms, keep_bodies_bytes, keep_jobs_ms;    /* 30 d, 2 GiB, 90 d */
+};
+const struct config *ruleset_config(const struct ruleset *rs);
+
+size_t ruleset_rule_count(const struct ruleset *rs);
+const struct rule *ruleset_rule_at(const struct ruleset *rs, size_t i);
+const struct rule *ruleset_rule_find(const struct ruleset *rs, struct slice file, struct slice name);
+const char *rule_name(const struct rule *r);
+const char *rule_file(const struct rule *r);
+int rule_line(const struct rule *r);
+int64_t rule_timeout_ms(const struct rule *r);
+const char *const *rule_secrets(const struct rule *r, size_t *n);       /* names the job may read */
+void rule_describe_json(const struct rule *r, struct buf *out);         /* {"name","file","line","on":[…],"steps":[names]} */
+/* {"steps":[…],"env":{…},"checkout":true,"secrets":[…]}: what the job process needs to know besides the file's text.
+ * Templates {field} in env are filled from EVENT_JSON. */
+int rule_plan_json(const struct rule *r, struct slice event_json, struct buf *out, struct err *e) MUST_USE;
+struct slice ruleset_file_source(const struct ruleset *rs, const char *file);           /* Lua text */
+void ruleset_modules_json(const struct ruleset *rs, struct buf *out);                   /* {"name":"text"} */
+
+size_t ruleset_source_count(const struct ruleset *rs);
+const struct source *ruleset_source_at(const struct ruleset *rs, size_t i);
+const struct source *ruleset_source_by_path(const struct ruleset *rs, struct slice path);   /* "/hooks/github" or its own `path` */
+const struct source *ruleset_source_find(const struct ruleset *rs, struct slice name);
+const char *source_name(const struct source *s);
+const struct provider *source_provider(const struct source *s);         /* NULL only with auth = "none" and no provider */
+int source_is_terse(const struct source *s);
+int source_auth_is_none(const struct source *s);
+struct source_secret { const char *name; int64_t not_after_ms; };       /* 0: for ever */
+const struct source_secret *source_secrets(const struct source *s, size_t *n);
+
+/* ---- matching ---- */
+struct delivery_view {                          /* all borrowed */
+	const struct source *source;
+	struct slice event, action;             /* native, as the provider's descriptor identified them */
+	struct slice json;                      /* the JSON document (the form's payload field where it is a form) */
+	struct slice headers_json, query;
+	const char *delivery_key;
+	int64_t received_ms;
+};
+struct match;                                   /* one delivery against one rule set */
+/* Extract, normalise, evaluate. -1: the JSON is malformed or beyond a bound (ERR_INPUT, ERR_LIMIT): nothing matched. */
+int ruleset_match(const struct ruleset *rs, const struct delivery_view *d, struct match **out, struct err *e) MUST_USE;
+void match_free(struct match *m);
+size_t match_count(const struct match *m);
+const struct rule *match_rule(const struct match *m, size_t i);         /* those that fire, in file order */
+const char *match_event(const struct match *m);                         /* common event, "push", "" where none */
+const char *match_action(const struct match *m);
+void match_event_json(const struct match *m, struct buf *out);          /* the normalised event */
+void match_summary_json(const struct match *m, struct buf *out);        /* repo ref sha title sender, present ones */
+void match_why_json(const struct match *m, struct buf *out);            /* [{"rule","because"}]: listen, did not fire */
+void match_matched_notes_json(const struct match *m, struct buf *out);  /* [{"rule","note"}]: fired on an unknown, says so */
+/* Every predicate of every rule that listens (and those that do not, one line): wanted, got, place. */
+void match_explain(const struct match *m, struct buf *out, int colour);
+void match_explain_json(const struct match *m, struct buf *out);
