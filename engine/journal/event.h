@@ -16,7 +16,7 @@
  *   note      {"t":…,"s":2,"level":"notice|warn|error","text":"…"}
  *   artifact  (later)
  * Ephemeral, never in the file and without an id: partial {"s":2,"text":"…"} and
- * progress {"s":2,"done":3,"total":10,"unit":"objects"}. Pure but for nothing; any thread. */
+ * progress {"s":2,"done":3,"total":10,"unit":"objects"}. Pure; any thread. */
 #pragma once
 #include "base/buf.h"
 
