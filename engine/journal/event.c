@@ -15,7 +15,7 @@ static int digits_of(int64_t v)
 }
 
 /* The offset stands in the event that it closes: with D digits the event is D bytes longer, so try the few D that
- * are possible, from the smallest. */
+ * are possible, from the smallest: where one is too few, the next is exact or too few as well. */
 static int64_t closing_offset(int64_t at, int64_t length_without_digits)
 {
 	for (int digits = 1;; digits++) {
@@ -32,12 +32,9 @@ int64_t journal_encode(struct buf *out, int64_t job, int attempt, int64_t at, co
 	size_t kind_len = strlen(kind);
 	int64_t fixed = n + 1 + 7 + (int64_t)kind_len + 1 + 6 + (int64_t)data.len + 2;
 	int64_t end = closing_offset(at, fixed);
-	/* Where END just passed a power of ten the digits it was computed with are one more than it needs: a
-	 * leading zero fills the place, and the number stays the same. */
-	int digits = (int)(end - at - fixed);
 
 	buf_adds(out, head);
-	buf_addf(out, "%0*lld\nevent: ", digits, (long long)end);
+	buf_addf(out, "%lld\nevent: ", (long long)end);
 	buf_add(out, (struct slice){ kind, kind_len });
 	buf_adds(out, "\ndata: ");
 	buf_add(out, data);
