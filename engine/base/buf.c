@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/scan.h"
 #include "base/utf8.h"
 
 void buf_fini(struct buf *b)
@@ -125,11 +126,6 @@ void buf_addf(struct buf *b, const char *fmt, ...)
 	free(big);
 }
 
-static int is_plain(unsigned char c)
-{
-	return c >= 0x20 && c != '"' && c != '\\' && c < 0x7f;
-}
-
 static void add_escaped(struct buf *b, uint32_t c)
 {
 	switch (c) {
@@ -148,12 +144,10 @@ void buf_add_json(struct buf *b, struct slice s)
 
 	buf_addc(b, '"');
 	while (i < s.len) {
-		size_t run = i;
-		while (run < s.len && is_plain((unsigned char)s.ptr[run]))
-			run++;
-		if (run > i) {
-			buf_add(b, (struct slice){ s.ptr + i, run - i });
-			i = run;
+		size_t run = scan_json_plain(slice_from(s, i));
+		if (run) {
+			buf_add(b, (struct slice){ s.ptr + i, run });
+			i += run;
 			continue;
 		}
 		uint32_t c;

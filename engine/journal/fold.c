@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/scan.h"
 #include "base/utf8.h"
 
 void fold_init(struct fold *f)
@@ -126,14 +127,6 @@ static void control(struct fold *f, char c, fold_line_fn *on_line, void *arg)
 		add_text(f, SLICE("\t"), on_line, arg);
 }
 
-static size_t plain_run(struct slice s)
-{
-	size_t n = 0;
-	while (n < s.len && (unsigned char)s.ptr[n] >= 0x20 && (unsigned char)s.ptr[n] < 0x7f)
-		n++;
-	return n;
-}
-
 /* Returns how much of S was used; less than all only where it ends in a cut character. */
 static size_t feed(struct fold *f, struct slice s, fold_line_fn *on_line, void *arg)
 {
@@ -142,7 +135,7 @@ static size_t feed(struct fold *f, struct slice s, fold_line_fn *on_line, void *
 	while (used < s.len) {
 		struct slice rest = slice_from(s, used);
 		uint32_t code;
-		size_t n = f->sequence.len ? 0 : plain_run(rest);
+		size_t n = f->sequence.len ? 0 : scan_printable(rest);
 		if (n) {
 			add_text(f, slice_upto(rest, n), on_line, arg);
 		} else if (f->sequence.len) {

@@ -334,23 +334,36 @@ static void feed_byte(const struct mask *m, struct mask_state *s, char byte, str
 		give_out(s, m->nodes[s->node].depth, out);
 }
 
+/* Nothing is held: how many bytes can go out as they are, as neither a word, nor its beginning, nor a sequence is
+ * in them. */
+static size_t harmless(const struct mask *m, struct slice bytes)
+{
+	uint32_t at = 0;
+	size_t n = 0;
+
+	for (; n < bytes.len && bytes.ptr[n] != '\x1b'; n++) {
+		uint32_t to = at ? step(m, at, (unsigned char)bytes.ptr[n]) : m->first[(unsigned char)bytes.ptr[n]];
+		if (m->nodes[to].word)
+			break;
+		at = to;
+	}
+	return n - m->nodes[at].depth;
+}
+
 void mask_feed(const struct mask *m, struct mask_state *s, struct slice bytes, struct buf *out)
 {
 	assert(m->is_linked);
 	s->held.max = s->marks.max = BUF_UNLIMITED;     /* bounded by the longest word and the sequences within */
 	while (bytes.len) {
-		size_t run = 0;
-		if (!s->held.len)
-			while (run < bytes.len && !m->first[(unsigned char)bytes.ptr[run]] && bytes.ptr[run] != '\x1b')
-				run++;
+		size_t run = s->held.len ? 0 : m->n_nodes == 1 ? bytes.len : harmless(m, bytes);
 		if (run) {
 			buf_add(out, slice_upto(bytes, run));
 			s->was_masked = 0;
-			bytes = slice_from(bytes, run);
-			continue;
+		} else {
+			run = 1;
+			feed_byte(m, s, bytes.ptr[0], out);
 		}
-		feed_byte(m, s, bytes.ptr[0], out);
-		bytes = slice_from(bytes, 1);
+		bytes = slice_from(bytes, run);
 	}
 }
 
