@@ -1,0 +1,63 @@
+/* cli/jobs.c - pushrod jobs: the list of jobs, newest first. */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "cli/options.h"
+#include "cli/talk.h"
+
+static void print_job(const json_t *job)
+{
+	const char *state = talk_string(job, "state"), *ref = talk_string(job, "branch");
+	int64_t started = talk_integer(job, "started_ms"), ended = talk_integer(job, "ended_ms");
+	char took[16] = "", age[16];
+
+	if (started)
+		talk_age((ended ? ended : wall_ms()) - started, took);
+	talk_age(wall_ms() - talk_integer(job, "queued_ms"), age);
+	printf("%6lld  %s%-10s%s %-18s %-24s %-16s %8s  %s ago\n", (long long)talk_integer(job, "id"),
+	       talk_state_colour(state), state, talk_plain(), talk_string(job, "rule"), talk_string(job, "repo"),
+	       *ref ? ref : talk_string(job, "ref"), took, age);
+}
+
+static int run(const struct command *self, int argc, char **argv)
+{
+	const char *state = NULL, *rule = NULL, *limit = "20", *folder = NULL;
+	int as_json = 0, code;
+	int64_t n;
+	const struct option_spec specs[] = { { "state-is", 's', &state, NULL }, { "rule", 'r', &rule, NULL },
+		{ "limit", 'n', &limit, NULL }, { "state", 0, &folder, NULL }, { "json", 0, NULL, &as_json }, { 0 } };
+
+	if (options_parse(self, argc, argv, specs, NULL, 0, &code) < 0)
+		return code;
+	if (slice_to_i64(slice_of(limit), 1, 200, &n) < 0)
+		return command_usage(self, "--limit takes a number from 1 to 200, not '%s'", limit);
+	CLEANUP(freep) char *path = xprintf("/api/v1/jobs?limit=%lld%s%s%s%s", (long long)n, state ? "&state=" : "",
+					    state ? state : "", rule ? "&rule=" : "", rule ? rule : "");
+	json_t *answer = NULL;
+	code = talk_json(self, folder, NULL, path, &answer);
+	if (code)
+		return code;
+	if (as_json) {
+		json_dumpf(answer, stdout, JSON_COMPACT);
+		putchar('\n');
+	} else {
+		size_t i;
+		const json_t *job, *list = json_object_get(answer, "jobs");
+		json_array_foreach(list, i, job)
+			print_job(job);
+		if (json_array_size(list) == 0)
+			fprintf(stderr, "no jobs\n");
+	}
+	json_decref(answer);
+	return EXIT_OK;
+}
+
+const struct command cmd_jobs = {
+	"jobs", "[--state-is STATE] [--rule RULE] [--limit N] [--json] [--state DIR]", "list jobs, newest first",
+	"  -s, --state-is STATE  only those queued, running, succeeded, failed, errored, timed_out, cancelled, lost, …\n"
+	"  -r, --rule RULE       only those of one rule\n"
+	"  -n, --limit N         how many, 1 to 200 (20)\n"
+	"      --json            the API's answer (docs/api.md)\n"
+	"      --state DIR       the server's state folder (found in ./state and ../state)\n",
+	run,
+};

@@ -1,0 +1,15 @@
+/* cli/options.h - the command line of one command: named options and the words between them. One thread. */
+#pragma once
+#include "cli/command.h"
+
+struct option_spec {
+	const char *name;                       /* "json", written --json */
+	char letter;                            /* 'f' for -f; 0: none */
+	const char **value;                     /* takes a value: here it goes; NULL: a flag */
+	int *flag;                              /* set to 1 */
+};
+/* Reads argv[1..]: options of SPECS (ended by a NULL name) anywhere, `--name VALUE` and `--name=VALUE`, `--` ends them.
+ * Words go to WORDS, at most MAX. Returns how many, or -1 after having answered: then *exit_code is what to exit with
+ * (0 for --help). Unknown options are refused with the nearest known one. */
+int options_parse(const struct command *c, int argc, char **argv, const struct option_spec *specs, const char **words,
+		  int max, int *exit_code);

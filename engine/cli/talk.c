@@ -1,0 +1,125 @@
+/* cli/talk.c - what the commands that ask a running server share. */
+#include "cli/talk.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "model/job.h"
+
+int talk_has_colour(void)
+{
+	const char *no = getenv("NO_COLOR"), *force = getenv("FORCE_COLOR"), *cli = getenv("CLICOLOR_FORCE");
+
+	if (no && *no)
+		return 0;
+	if ((force && *force && strcmp(force, "0")) || (cli && *cli && strcmp(cli, "0")))
+		return 1;
+	return isatty(STDOUT_FILENO);
+}
+
+int talk_unreachable(const struct command *c, const struct err *e)
+{
+	if (!strcmp(e->msg, "interrupted"))
+		return EXIT_INTERRUPTED;
+	fprintf(stderr, "pushrod %s: %s\n", c->name, e->msg);
+	return EXIT_UNREACHABLE;
+}
+
+int talk_refused(const struct command *c, const struct client_response *r)
+{
+	json_t *problem = json_loadb(r->body.ptr ? r->body.ptr : "", r->body.len, 0, NULL);
+	const char *detail = talk_string(problem, "detail");
+
+	fprintf(stderr, "pushrod %s: %s (HTTP %d)\n", c->name, *detail ? detail : "the server refused", r->status);
+	json_decref(problem);
+	return r->status == 404 ? EXIT_NOT_FOUND : r->status == 401 || r->status == 403 ? EXIT_UNREACHABLE : EXIT_FAILED;
+}
+
+int talk_json(const struct command *c, const char *named, const char *method, const char *path, json_t **out)
+{
+	struct client_target t = { 0 };
+	struct client_response r;
+	struct err e;
+	json_error_t bad;
+	int code = EXIT_OK;
+
+	if (client_target_state(&t, named, &e) < 0)
+		return talk_unreachable(c, &e);
+	if (client_do(&t, &(struct client_request){ .method = method, .path = slice_of(path) }, &r, &e) < 0) {
+		client_target_fini(&t);
+		return talk_unreachable(c, &e);
+	}
+	client_target_fini(&t);
+	if (r.status / 100 != 2) {
+		code = talk_refused(c, &r);
+	} else {
+		*out = json_loadb(r.body.ptr ? r.body.ptr : "", r.body.len, 0, &bad);
+		if (!*out) {
+			fprintf(stderr, "pushrod %s: the server's answer is not JSON: %s\n", c->name, bad.text);
+			code = EXIT_FAILED;
+		}
+	}
+	client_response_fini(&r);
+	return code;
+}
+
+int talk_exit_of_state(const char *state)
+{
+	enum job_state s;
+
+	if (job_state_parse(slice_of(state), &s) < 0)
+		return EXIT_FAILED;
+	return job_state_is_ok(s) ? EXIT_OK : s == JOB_TIMED_OUT ? EXIT_TIMEOUT : EXIT_FAILED;
+}
+
+const char *talk_string(const json_t *object, const char *key)
+{
+	const char *s = json_string_value(json_object_get(object, key));
+	return s ? s : "";
+}
+
+int64_t talk_integer(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+void talk_age(int64_t ms, char out[16])
+{
+	int64_t s = ms / 1000;
+
+	if (ms < 1000)
+		snprintf(out, 16, "%" PRId64 "ms", ms < 0 ? 0 : ms);
+	else if (s < 60)
+		snprintf(out, 16, "%d.%ds", (int)s, (int)(ms % 1000 / 100));
+	else if (s < 3600)
+		snprintf(out, 16, "%dm%02ds", (int)(s / 60), (int)(s % 60));
+	else if (s < 86400)
+		snprintf(out, 16, "%dh%02dm", (int)(s / 3600), (int)(s % 3600 / 60));
+	else
+		snprintf(out, 16, "%dd", (int)(s / 86400 % 100000));
+}
+
+const char *talk_state_colour(const char *state)
+{
+	enum job_state s;
+
+	if (!talk_has_colour() || job_state_parse(slice_of(state), &s) < 0)
+		return "";
+	return s == JOB_SUCCEEDED ? "\033[32m" : s == JOB_RUNNING ? "\033[36m" : !job_state_is_final(s) ? "\033[33m" :
+	       s == JOB_SKIPPED || s == JOB_SUPERSEDED || s == JOB_CANCELLED ? "\033[2m" : "\033[31m";
+}
+
+const char *talk_plain(void)
+{
+	return talk_has_colour() ? "\033[0m" : "";
+}
+
+int talk_job_id(const struct command *c, const char *word, int64_t *id)
+{
+	if (slice_to_i64(slice_of(word), 1, INT64_MAX, id) < 0)
+		return command_usage(c, "'%s' is not a job's number", word);
+	return 0;
+}
