@@ -1,0 +1,55 @@
+// The HTTP API (docs/api.md): its types, and one way to ask it.
+
+export type State =
+  | "debouncing" | "queued" | "awaiting_approval" | "running"
+  | "succeeded" | "failed" | "errored" | "timed_out" | "cancelled" | "skipped" | "superseded" | "refused" | "lost";
+
+export interface EventFields {
+  repo?: string; ref?: string; branch?: string; tag?: string; sha?: string; title?: string; sender?: string; url?: string;
+}
+
+export interface Job extends EventFields {
+  id: number; delivery: number; rule: string; file: string; cell: string; state: State; attempt: number;
+  source: string; event: string; queued_ms: number; started_ms: number | null; ended_ms: number | null;
+  exit_code: number | null; reason: string; log_bytes: number | null; change: number;
+}
+
+export interface Attempt {
+  attempt: number; started_ms: number; ended_ms: number | null; state: State; exit_code: number | null; reason: string;
+  confinement?: string;
+}
+
+export interface JobDetail extends Job { attempts: Attempt[]; plan?: { steps?: string[] } }
+
+export interface Delivery extends EventFields {
+  id: number; source: string; provider: string; key: string; event: string; action: string; received_ms: number;
+  bytes: number; jobs: number; change: number;
+}
+
+export interface DeliveryDetail extends Delivery {
+  headers: Record<string, string>; normalised: Record<string, unknown>; why: { rule: string; because: string }[];
+  job_list: Job[]; ruleset: string;
+}
+
+export interface Rules {
+  ruleset: string; loaded_ms: number; error: string | null;
+  rules: { name: string; file: string; line: number; on: string[]; steps: string[] }[];
+  sources: { name: string; provider: string; path: string; secrets: string[] }[];
+}
+
+const FINAL = new Set<State>(["succeeded", "failed", "errored", "timed_out", "cancelled", "skipped", "superseded", "refused", "lost"]);
+export const isFinal = (s: State): boolean => FINAL.has(s);
+export const isGood = (s: State): boolean => s === "succeeded" || s === "skipped";
+
+export class ApiError extends Error {
+  constructor(readonly status: number, detail: string) { super(detail); }
+}
+
+export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+  const reply = await fetch(path, { signal: signal ?? null, headers: { Accept: "application/json" } });
+  if (!reply.ok) {
+    const problem = await reply.json().catch(() => ({})) as { detail?: string; title?: string };
+    throw new ApiError(reply.status, problem.detail ?? problem.title ?? `HTTP ${reply.status}`);
+  }
+  return await reply.json() as T;
+}

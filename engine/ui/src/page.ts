@@ -1,0 +1,57 @@
+// What the pages share: light-DOM elements, a clock for ages and running durations, links, the state of a job.
+import { LitElement, html, type TemplateResult } from "lit";
+import type { Job, State } from "./api.js";
+import { absolute, ago, duration, mark, words } from "./format.js";
+
+export class Page extends LitElement {
+  private clock = 0;
+  protected error = "";
+
+  // One style sheet for all: the content security policy allows no inline style.
+  protected override createRenderRoot(): HTMLElement { return this; }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.clock = window.setInterval(() => this.requestUpdate(), 1000);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    clearInterval(this.clock);
+  }
+
+  protected fail(e: unknown): void {
+    if (e instanceof DOMException && e.name === "AbortError") return;
+    this.error = e instanceof Error ? e.message : String(e);
+    this.requestUpdate();
+  }
+
+  protected problem(): TemplateResult | "" {
+    return this.error ? html`<p class="problem" role="alert">${this.error}</p>` : "";
+  }
+}
+
+export const badge = (state: State | string): TemplateResult =>
+  html`<span class="badge state-${state}"><span aria-hidden="true">${mark(state)}</span> ${words(state as State)}</span>`;
+
+export const when = (at: number): TemplateResult =>
+  html`<time datetime=${new Date(at).toISOString()} title=${absolute(at)}>${ago(at, Date.now())}</time>`;
+
+export function took(job: { started_ms: number | null; ended_ms: number | null }): string {
+  return job.started_ms ? duration((job.ended_ms ?? Date.now()) - job.started_ms) : "";
+}
+
+export const what = (o: { repo?: string; branch?: string; tag?: string; ref?: string; sha?: string }): TemplateResult =>
+  html`${o.repo ?? ""}${o.branch ?? o.tag ?? o.ref ? html` <span class="ref">${o.branch ?? o.tag ?? o.ref}</span>` : ""}${
+    o.sha ? html` <code>${o.sha.slice(0, 7)}</code>` : ""}`;
+
+export const jobLine = (job: Job): TemplateResult => html`
+  <li class="item">
+    <a class="item-main" href="/jobs/${job.id}">
+      ${badge(job.state)}
+      <span class="item-title"><strong>${job.rule}</strong>${job.cell ? html` <span class="ref">${job.cell}</span>` : ""} #${job.id}
+        <span class="item-sub">${job.title ?? ""}</span></span>
+      <span class="item-what">${what(job)}</span>
+      <span class="item-when">${took(job)}<br>${when(job.queued_ms)}</span>
+    </a>
+  </li>`;
