@@ -1,0 +1,78 @@
+/* rules/arena.c - blocks in a list, filled from the front; a large piece gets a block of its own. */
+#include "rules/arena.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK_BYTES (32 << 10)
+#define ALIGN 16
+
+struct block {
+	struct block *next;
+	size_t used, size;
+	_Alignas(ALIGN) char bytes[];
+};
+struct arena {
+	struct block *first;
+};
+
+struct arena *arena_new(void)
+{
+	return xcalloc(1, sizeof(struct arena));
+}
+
+void arena_free(struct arena *a)
+{
+	if (!a)
+		return;
+	for (struct block *b = a->first, *next; b; b = next) {
+		next = b->next;
+		free(b);
+	}
+	free(a);
+}
+
+static struct block *add_block(struct arena *a, size_t size)
+{
+	struct block *b = xcalloc(1, sizeof *b + size);
+	b->size = size;
+	if (a->first && size > BLOCK_BYTES) {           /* the block in use stays in front */
+		b->next = a->first->next;
+		a->first->next = b;
+	} else {
+		b->next = a->first;
+		a->first = b;
+	}
+	return b;
+}
+
+void *arena_alloc(struct arena *a, size_t n, size_t size)
+{
+	size_t bytes;
+
+	if (__builtin_mul_overflow(n, size, &bytes) || bytes > SIZE_MAX - ALIGN)
+		abort();
+	bytes = (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+	struct block *b = a->first;
+	if (!b || b->size - b->used < bytes)
+		b = add_block(a, bytes > BLOCK_BYTES / 4 && bytes > ALIGN ? bytes : BLOCK_BYTES);
+	void *out = b->bytes + b->used;
+	b->used += bytes;
+	return out;
+}
+
+struct slice arena_copy(struct arena *a, struct slice s)
+{
+	char *to = arena_alloc(a, s.len + 1, 1);
+	if (s.len)
+		memcpy(to, s.ptr, s.len);
+	return (struct slice){ to, s.len };
+}
+
+char *arena_str(struct arena *a, struct slice s)
+{
+	char *to = arena_alloc(a, s.len + 1, 1);
+	if (s.len)
+		memcpy(to, s.ptr, s.len);
+	return to;
+}

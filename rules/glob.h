@@ -1,0 +1,21 @@
+// rules/glob.h - the plain strings of `when`: a pattern over a whole value. Pure; any thread.
+//   *      any run of characters other than '/', also none
+//   **     any run of characters, also none; as a folder of its own it takes the slash behind it along, so that
+//          "a/**/b" matches "a/b", "a/x/b" and "a/x/y/b", and "**/*.md" matches "README.md"
+//   ?      one character other than '/'
+// Nothing else is special: no escape, no class, no brace. Case counts. The time is at most linear in value times pattern,
+// whatever both hold: values come from strangers.
+#pragma once
+#include "base/err.h"
+#include "base/slice.h"
+
+#define GLOB_MAX_BYTES 1024
+
+struct glob;
+int glob_is_literal(struct slice pattern);              /* holds no wildcard: compare bytes instead */
+/* What every match begins with: the pattern up to and with the last '/' before its first wildcard. Empty: nothing. */
+struct slice glob_folder(struct slice pattern);
+/* 0: *out is owned, PATTERN is not kept. -1: longer than GLOB_MAX_BYTES (ERR_LIMIT). */
+int glob_compile(struct slice pattern, struct glob **out, struct err *e) MUST_USE;
+int glob_matches(const struct glob *g, struct slice text);
+void glob_free(struct glob *g);                         /* NULL is fine */
