@@ -31,7 +31,8 @@ int extract(const struct paths *p, struct slice json, struct values **out, struc
 void values_free(struct values *v);
 /* All values found for path INDEX, in document order (more than one only below `[]`). *n may be 0: missing. */
 const struct value *values_get(const struct values *v, int index, size_t *n);
-/* 1 where a "[]" array of path INDEX was there and empty, or the list was cut at the bound. */
+/* 1 where values below a "[]" were left out at EXTRACT_MAX_VALUES: such lists are then incomplete. Values of paths
+ * without "[]" are never left out. Whether an empty list was there is asked with a path of its own ("a" for "a[].b"). */
 int values_is_truncated(const struct values *v);
 /* For `explain`: the members of the deepest existing object on the way to path INDEX, comma separated, at most MAX. */
 void extract_nearest(struct slice json, struct slice path, struct buf *out, int max);

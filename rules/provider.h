@@ -40,19 +40,20 @@ enum verify_outcome provider_verify(const struct provider *p, const struct reque
 int provider_sign(const struct provider *p, struct slice secret, struct slice body, int64_t now_ms, const char *delivery_id,
 		  const char *event, struct buf *header_lines, struct err *e) MUST_USE;
 
+/* What the request's Content-Type announces: application/json, any +json or none; a urlencoded form; else 415. */
+enum body_kind { BODY_JSON, BODY_FORM, BODY_OTHER };
+enum body_kind request_body_kind(const struct request_view *r);
+
 /* After verification. */
 struct identity {
 	char *event, *action;           /* native names; owned */
 	char *delivery_key;             /* header or digest; never empty */
-	struct buf json;                /* the document when it came as a form field; else empty: the body is the document */
+	struct buf json;                /* the document when it came as a form; else empty: the body is the document */
+	int answer_status;              /* not 0: a handshake, to be answered at once with this status and `answer` as */
+	struct buf answer;              /* text/plain, and not stored */
 };
 /* -1, ERR_INPUT: no event name, unusable delivery id, no document; the message may go to the sender (400). */
 int provider_identify(const struct provider *p, const struct request_view *r, struct identity *out, struct err *e) MUST_USE;
 void identity_fini(struct identity *i);
 
-/* The mapping of a native event to common names and fields, used by rules/compile and rules/match. */
-struct provider_event {
-	const char *native, *common;    /* "pull_request", "pull_request" */
-	const char *const *fields;      /* name, path, name, path, …, NULL: "repo","repository.full_name" */
-};
-const struct provider_event *provider_events(const struct provider *p, size_t *n);
+/* The mapping of a native event to common names and fields: rules/normalise.h. */
