@@ -1,0 +1,120 @@
+"""Rule files: mistakes are found all at once, and a bad file never replaces a good one."""
+import json
+import os
+import signal
+
+from lib import Repository, Server, Stream, wait
+
+ASAN_TOO = True
+
+GOOD = 'rule "one" { on = "push", when = { branch = "main" }, run = function(job) job:log("%s") end }\n'
+
+
+def test_check_finds_all_mistakes_with_place_and_caret():
+    s = Server({"rules/a.lua": GOOD % "x"}, start=False)
+    assert s.cli("check", s.site)[0] == 0
+    s.write("rules/bad.lua", '''rule "typo" {
+  on = "psuh",
+  when = { brunch = "main" },
+  timout = "5m",
+  steps = { { "x", sh = "true" } },
+}
+rule "twice" { on = "push", on = "tag", when = "always", run = function(job) end }
+rule "undefined" { on = "push", when = { branch = mian }, run = function(job) end }
+rule "number" { on = "push", when = "always", timeout = 5, run = function(job) end }
+rule "nils" { on = "push", when = { branch = nil }, run = function(job) end }
+''')
+    code, out, err = s.cli("check", s.site)
+    text = out + err
+    assert code == 1, text
+    for want in ("rules/bad.lua:4:3: error:", "timout", "did you mean 'timeout'", "brunch", "did you mean 'branch'", "psuh", "did you mean 'push'",
+                 "rules/bad.lua:7:", "mian", "rules/bad.lua:9:", "rules/bad.lua:10:", "^"):
+        assert want in text, (want, text)
+    code, out, _ = s.cli("check", s.site, "--json")
+    assert code == 1 and len(json.loads(out)["diagnostics"] if isinstance(json.loads(out), dict) else json.loads(out)) >= 6, out
+    s.write("rules/bad.lua", 'rule "open" { on = "push",\n  when = "always"\n  run = function(job) end }\n')
+    code, out, err = s.cli("check", s.site)
+    assert code == 1 and "rules/bad.lua" in out + err, out + err
+
+
+def test_serve_does_not_start_on_a_bad_file_and_says_why():
+    s = Server({"rules/bad.lua": "rule \"x\" { om = \"push\" }"}, start=False)
+    s.start(expect=False)
+    assert s.process.wait(20) == 1
+    assert "rules/bad.lua:1" in s.log() and "om" in s.log(), s.log()
+
+
+def test_a_changed_file_is_taken_up_and_a_bad_one_is_not():
+    s = Server({"rules/a.lua": GOOD % "old"})
+    repo = Repository()
+    before = s.get("/api/v1/rules")
+    s.write("rules/a.lua", GOOD % "new")
+    wait("the new rules are in force", lambda: s.get("/api/v1/rules")["ruleset"] != before["ruleset"])
+    job = s.push(repo)["matched"][0]["job"]
+    s.finished(job)
+    assert s.lines(job) == ["new"]
+    good = s.get("/api/v1/rules")["ruleset"]
+    s.write("rules/a.lua", "rule \"one\" { on = ")
+    wait("the mistake is told", lambda: s.get("/api/v1/rules")["error"])
+    assert s.get("/api/v1/rules")["ruleset"] == good
+    assert "rules/a.lua" in s.get("/api/v1/rules")["error"]
+    job = s.push(repo)["matched"][0]["job"]
+    s.finished(job)
+    assert s.lines(job) == ["new"], "the old set stays in force"
+    s.write("rules/a.lua", GOOD % "newest")
+    s.process.send_signal(signal.SIGHUP)
+    wait("the mistake is mended", lambda: not s.get("/api/v1/rules")["error"] and s.get("/api/v1/rules")["ruleset"] != good)
+
+
+def test_a_running_job_keeps_the_text_that_matched_it():
+    s = Server({"rules/a.lua": '''rule "one" { on = "push", when = "always", run = function(job)
+      job:log("old"); job:sh("sleep 1"); job:log("still old") end }'''})
+    repo = Repository()
+    first = s.push(repo)["matched"][0]["job"]
+    second = s.push(repo)["matched"][0]["job"]
+    before = s.get("/api/v1/rules")["ruleset"]
+    s.write("rules/a.lua", 'rule "one" { on = "push", when = "always", run = function(job) job:log("new") end }')
+    wait("reload", lambda: s.get("/api/v1/rules")["ruleset"] != before)
+    s.finished(first)
+    s.finished(second)
+    assert s.lines(first)[:1] == ["old"] and "still old" in s.lines(first)
+    assert "old" in s.lines(second), "it was matched by the old text"
+
+
+def test_when_lists_globs_except_any_all_none_and_payload():
+    s = Server({"rules/w.lua": '''
+local f = function(job) end
+rule "list" { on = "push", when = { branch = { "dev", "main" } }, run = f }
+rule "glob" { on = "push", when = { repo = "acme/*", paths = { "docs/**", except = "docs/drafts/**" } }, run = f }
+rule "except" { on = "push", when = { branch = { except = "main" } }, run = f }
+rule "any" { on = "push", when = { any = { { branch = "x" }, { sender = "ada" } } }, run = f }
+rule "none" { on = "push", when = { none = { { message = { has = "[skip ci]" } } } }, run = f }
+rule "payload" { on = "push", when = { payload = { ["repository.id"] = { ge = 35129377, lt = 35129378 }, ["repository.private"] = false, ["commits[].added"] = { exists = true } } }, run = f }
+rule "coerce" { on = "push", when = { payload = { ["repository.id"] = "35129377" } }, run = f }
+rule "native" { on = "github:push", when = "always", run = f }
+rule "tag" { on = "tag", when = { tag = "v*" }, run = f }
+'''})
+    repo = Repository({"docs/a.md": "x"})
+    answer = s.push(repo)
+    assert {m["rule"] for m in answer["matched"]} == {"list", "glob", "any", "none", "payload", "native"}, answer
+    because = {n["rule"]: n["because"] for n in answer["not_matched"]}
+    assert set(because) == {"except", "coerce"}, because
+    assert "35129377" in because["coerce"], because
+    repo.commit({"docs/drafts/b.md": "x"}, "draft [skip ci]")
+    answer = s.push(repo)
+    assert {m["rule"] for m in answer["matched"]} == {"list", "any", "payload", "native"}, answer
+    from lib import git
+    git(repo.path, "tag", "v1.0")
+    answer = s.push(repo, "--ref", "refs/tags/v1.0")
+    assert {m["rule"] for m in answer["matched"]} >= {"tag"}, answer
+    assert "list" not in {m["rule"] for m in answer["matched"]}, "a tag is no push to a branch"
+
+
+def test_env_templates_reach_the_step_only_through_the_environment():
+    s = Server({"rules/e.lua": '''rule "e" { on = "push", when = "always", env = { TITLE = "{title}", WHO = "by {sender} {{x}" },
+      steps = { { "say", sh = 'printf "%s|%s\\\\n" "$TITLE" "$WHO"' } } }'''})
+    repo = Repository()
+    repo.commit({"x": "y"}, 'evil $(touch /tmp/pwned) `id` "quotes" \'too\'')
+    job = s.push(repo)["matched"][0]["job"]
+    s.finished(job)
+    assert s.lines(job)[-1] == 'evil $(touch /tmp/pwned) `id` "quotes" \'too\'|by ada {x}', s.lines(job)
