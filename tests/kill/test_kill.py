@@ -1,0 +1,210 @@
+"""kill -9 of front, runner, supervisor, job and step at random instants under load; then I1-I8 are checked from outside.
+
+The load's jobs print numbered lines and start a double-forked setsid grandchild that must never outlive its attempt. Sizes by
+environment: PUSHROD_KILLS (200), PUSHROD_SEED.
+"""
+import hashlib
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+import uuid
+
+from lib import Repository, Server, Stream, wait
+
+MARK = "86399.25"
+RULE = '''
+for n = 1, 4 do
+  rule("load" .. n) { on = "push", when = "always", steps = {
+    { "daemon", sh = "setsid sh -c '(setsid sleep %s </dev/null >/dev/null 2>&1 &) & exit'; echo begun" },
+    { "count",  sh = "i=0; while [ $i -lt 30 ]; do i=$((i+1)); echo line $i; sleep 0.01; done" },
+  } }
+end
+''' % MARK
+
+
+class Sender(threading.Thread):
+    """Delivers for ever; what got no answer is sent again under the same id. The ledger is what was answered."""
+
+    def __init__(self, server, body, seed):
+        super().__init__(daemon=True)
+        self.server, self.body, self.stopping = server, body, False
+        self.random = random.Random(seed)
+        self.sent, self.accepted = {}, {}
+
+    def run(self):
+        while not self.stopping:
+            key = str(uuid.UUID(int=self.random.getrandbits(128)))
+            body = self.body + b" " * self.random.randrange(50)
+            self.sent[key] = body
+            while not self.stopping:
+                try:
+                    status, answer = self.server.deliver(body, delivery=key)
+                except (OSError, ValueError, json.JSONDecodeError, StopIteration, Exception):
+                    time.sleep(0.05)
+                    continue
+                if status in (200, 202):
+                    self.accepted[key] = answer
+                    break
+                time.sleep(0.05)
+            time.sleep(self.random.uniform(0.05, 0.3))
+
+
+class Watcher(threading.Thread):
+    """Follows one job over any number of connections, and keeps the bytes of all that has an id."""
+
+    def __init__(self, server, job):
+        super().__init__(daemon=True)
+        self.server, self.job, self.text, self.last, self.ended, self.stopping = server, job, "", None, None, False
+
+    def run(self):
+        while not self.ended and not self.stopping:
+            try:
+                s = Stream(self.server, f"/api/v1/jobs/{self.job}/events", last_id=self.last, seconds=20)
+                if s.status == 204:
+                    return
+                for e in s:
+                    if e.type in ("attempt", "step", "log", "note"):
+                        self.text += f"id: {e.id}\nevent: {e.type}\ndata: {e.data}\n\n"
+                        self.last = e.id
+                    if e.type == "reset":
+                        self.text += "RESET\n"
+                    if e.type == "end":
+                        self.ended = json.loads(e.data)
+                        return
+            except Exception:                                   # noqa: B902 - the server is being killed
+                pass
+            time.sleep(0.05)
+
+
+def children(pid):
+    return [int(p) for p in subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split()]
+
+
+def victim(server, rng):
+    roles = server.roles()
+    what = rng.choice(["front", "runner", "job", "step", "step", "job", "front", "runner", "supervisor"])
+    if what == "supervisor":
+        return what, server.process.pid
+    if what in roles:
+        return what, roles[what]
+    jobs = children(roles["runner"]) if "runner" in roles else []
+    if what == "job" and jobs:
+        return what, rng.choice(jobs)
+    steps = [p for j in jobs for p in children(j)]
+    return (what, rng.choice(steps)) if steps else (None, 0)
+
+
+def orphans():
+    return subprocess.run(["pgrep", "-f", f"sleep {MARK}"], capture_output=True, text=True).stdout.split()
+
+
+def test_I1_to_I8_hold_over_random_deaths():
+    kills, seed = int(os.environ.get("PUSHROD_KILLS", "200")), int(os.environ.get("PUSHROD_SEED", str(random.randrange(1 << 30))))
+    print(f"     {kills} kills, seed {seed}", flush=True)
+    rng = random.Random(seed)
+    s = Server({"rules/load.lua": RULE})
+    sender = Sender(s, Repository().push_body(), seed)
+    sender.start()
+    watchers, done = {}, {}
+    count = 0
+    deadline = time.monotonic() + 1500
+    while count < kills and time.monotonic() < deadline:
+        time.sleep(min(rng.expovariate(8), 0.6))
+        if s.process.poll() is not None:
+            s.start()
+        what, pid = victim(s, rng)
+        if not pid:
+            continue
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+        count += 1
+        done[what] = done.get(what, 0) + 1
+        for answer in list(sender.accepted.values())[-3:]:
+            for m in answer.get("matched", []):
+                if m["job"] not in watchers and len(watchers) < 40:
+                    watchers[m["job"]] = Watcher(s, m["job"])
+                    watchers[m["job"]].start()
+    sender.stopping = True
+    sender.join(30)
+    if s.process.poll() is not None:
+        s.start()
+    print(f"     killed {done}; {len(sender.accepted)} deliveries accepted, {len(watchers)} watchers", flush=True)
+
+    def settled():
+        try:
+            jobs = s.get("/api/v1/status")["jobs"]
+            return not jobs.get("queued") and not jobs.get("running")
+        except OSError:
+            return False
+    wait("everything has come to its end", settled, 300)
+    for w in watchers.values():
+        w.join(30)
+        w.stopping = True
+    wait("no orphan is left", lambda: not orphans(), 10)
+    check_from_outside(s, sender, watchers)
+
+
+def check_from_outside(s, sender, watchers):
+    s.stop()
+    db = sqlite3.connect(f"file:{s.state}/pushrod.db?mode=ro", uri=True)
+    assert db.execute("pragma integrity_check").fetchone()[0] == "ok"
+    stored = {}
+    for key, body in db.execute("select d.key, b.data from delivery d left join body b on b.delivery = d.id"):
+        assert key not in stored, f"I3: {key} twice"
+        stored[key] = bytes(body)
+    for key in sender.accepted:
+        assert key in stored, f"I1: {key} was answered and is not there"
+        assert stored[key] == sender.sent[key], f"I1: the body of {key} is another"
+    for key in stored:
+        assert key in sender.sent, f"I2: {key} was never sent"
+    jobs = db.execute("select id, delivery, rule, file, cell from job").fetchall()
+    assert len({(d, r, f, c) for _, d, r, f, c in jobs}) == len(jobs), "I3: two original jobs of one rule"
+    deliveries = {i for i, in db.execute("select id from delivery")}
+    per = {}
+    for _, d, _, _, _ in jobs:
+        assert d in deliveries
+        per[d] = per.get(d, 0) + 1
+    assert all(per.get(d) == 4 for d in deliveries), "I4: a delivery without all its jobs"
+    for j, w in watchers.items():
+        if not w.text:
+            continue
+        whole = ""
+        for n in range(1, 100):
+            path = os.path.join(s.state, "journals", f"{j}.{n}")
+            if not os.path.exists(path):
+                break
+            with open(path, "rb") as f:
+                whole += f.read().decode()
+        assert "RESET" not in w.text, f"I8: job {j} was reset"
+        assert whole.startswith(w.text), f"I8: what a watcher of job {j} saw is no prefix of its log"
+        if w.ended:
+            assert whole == w.text, f"I8: job {j} ended and its watcher missed the tail"
+    check_attempts(db)
+
+
+def check_attempts(db):
+    columns = [c[1] for c in db.execute("pragma table_info(attempt)")]
+    job_columns = [c[1] for c in db.execute("pragma table_info(job)")]
+    attempts = [dict(zip(columns, row)) for row in db.execute("select * from attempt order by job, n")]
+    finals = {}
+    for row in db.execute("select * from job"):
+        job = dict(zip(job_columns, row))
+        finals[job["id"]] = job
+    by_job = {}
+    for a in attempts:
+        by_job.setdefault(a["job"], []).append(a)
+    for number, job in finals.items():
+        mine = by_job.get(number, [])
+        assert mine, f"I5: job {number} is final and has no attempt"
+        assert [a["n"] for a in mine] == list(range(1, len(mine) + 1)), f"I5: attempts of job {number}"
+        for a, b in zip(mine, mine[1:]):
+            assert a["ended_ms"] is not None and a["ended_ms"] <= b["started_ms"] + 5, f"I6: attempts of job {number} overlap"
+            assert a["reason"] or b["reason"], f"I5: attempt {b['n']} of job {number} has no reason"
+        assert mine[-1]["ended_ms"] is not None, f"I7: job {number} is final and its attempt is open"
