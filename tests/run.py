@@ -15,7 +15,7 @@ import traceback
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 os.chdir(ROOT)
-sys.path.insert(0, os.path.join(ROOT, "tests/e2e"))
+sys.path[:0] = [os.path.join(ROOT, "tests/e2e"), os.path.join(ROOT, "tests")]
 sys.dont_write_bytecode = True
 
 CI = os.environ.get("CI") == "true"

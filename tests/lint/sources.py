@@ -33,7 +33,7 @@ def main():
                     bad.append(f"{path}:{n}: '{m.group(0).strip()}' {what}")
             if re.search(r"\b(v?fork|clone3?)\s*\(", line) and not line.lstrip().startswith(("*", "/*")) and not any(path.startswith(p) for p in FORK):
                 bad.append(f"{path}:{n}: only the runner, the fetch and role.c start processes")
-            if len(line.replace("\t", "    ")) > 120:
+            if len(line.replace("\t", "    ")) > 132:
                 bad.append(f"{path}:{n}: {len(line)} characters")
     print("\n".join(bad))
     return 1 if bad else 0

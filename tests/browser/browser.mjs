@@ -1,0 +1,164 @@
+// One Chromium, driven by playwright-core; the tests say what to do with it: node browser.mjs TEST URL [ARGUMENT…]
+import { createServer, connect } from "node:net";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const [test, url, ...args] = process.argv.slice(2);
+const require = createRequire(import.meta.url);
+
+function check(condition, what) {
+  if (!condition) throw new Error(what);
+}
+
+// A relay in front of the server whose connections can all be cut at once.
+async function relay(port) {
+  const open = new Set();
+  const server = createServer((client) => {
+    const upstream = connect(port, "127.0.0.1");
+    for (const s of [client, upstream]) {
+      open.add(s);
+      s.on("error", () => {});
+      s.on("close", () => { open.delete(s); client.destroy(); upstream.destroy(); });
+    }
+    client.pipe(upstream).pipe(client);
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  return { port: server.address().port, cut: () => { for (const s of open) s.destroy(); }, close: () => server.close() };
+}
+
+// Every line that was ever drawn, by its number: the list is windowed, so the page is asked while it follows the end.
+const WATCH = () => {
+  window.seenLines = new Map();
+  window.doubled = [];
+  const look = () => {
+    for (const row of document.querySelectorAll(".log-window .log-row")) {
+      const number = row.querySelector(".log-number"), text = row.querySelector(".log-text");
+      if (!number || !text) continue;
+      const before = window.seenLines.get(number.textContent);
+      if (before !== undefined && before !== text.textContent) window.doubled.push([number.textContent, before, text.textContent]);
+      window.seenLines.set(number.textContent, text.textContent);
+    }
+    requestAnimationFrame(look);
+  };
+  look();
+};
+
+const tests = {
+  // The job page is opened in the middle of a job, its connection is cut twice, and every line is there exactly once.
+  async late_and_cut(page) {
+    const [job, total] = [args[0], Number(args[1])];
+    const link = await relay(Number(new URL(url).port));
+    await page.goto(`http://127.0.0.1:${link.port}/jobs/${job}`);
+    await page.evaluate(WATCH);
+    for (let i = 0; i < 2; i++) {
+      const had = await page.evaluate(() => window.seenLines.size);
+      await page.waitForFunction((n) => window.seenLines.size > n + 15, had, { timeout: 30000 });
+      link.cut();
+    }
+    await page.waitForSelector(".link-ended", { timeout: 60000 });
+    await page.waitForFunction((n) => document.querySelector("pr-job").log.lines === n, total, { timeout: 10000 });
+    const lines = await page.evaluate(() => document.querySelector("pr-job").log.text().split("\n").filter((l) => l.startsWith("line ")));
+    check(lines.length === total, `${lines.length} lines, wanted ${total}`);
+    lines.forEach((l, i) => check(l === `line ${i + 1}`, `row ${i + 1} is '${l}'`));
+    check((await page.evaluate(() => window.doubled)).length === 0, "a line changed its number");
+    check((await page.textContent(".job-head .badge")).includes("succeeded"), "the state is not told");
+    link.close();
+  },
+
+  // The list of jobs changes by itself.
+  async list_is_live(page) {
+    await page.goto(url);
+    await page.waitForSelector(".empty, .list");
+    console.log("READY");
+    await page.waitForSelector(`.item-main[href="/jobs/${args[0]}"] .state-succeeded`, { timeout: 60000 });
+  },
+
+  // No script runs from a log, a title or a name; the policy is strict and nothing breaks it.
+  async nothing_runs(page) {
+    const reports = [];
+    page.on("console", (m) => { if (/Content Security Policy/i.test(m.text())) reports.push(m.text()); });
+    page.on("pageerror", (e) => reports.push(String(e)));
+    page.on("dialog", (d) => { reports.push("a dialog opened"); d.dismiss(); });
+    for (const path of ["/", `/jobs/${args[0]}`, "/deliveries", `/deliveries/${args[1]}`, "/rules"]) {
+      await page.goto(url + path);
+      await page.waitForSelector("h1");
+      await page.waitForTimeout(300);
+    }
+    await page.goto(`${url}/jobs/${args[0]}`);
+    await page.waitForSelector(".link-ended");
+    const text = await page.evaluate(() => document.querySelector("pr-job").log.text());
+    check(text.includes("<img src=x onerror=alert(1)>"), "the log's text is shown as text");
+    check(await page.evaluate(() => !window.pwned), "a script ran");
+    check(reports.length === 0, reports.join("\n"));
+  },
+
+  // axe finds nothing, in both schemes, on a phone's width too; the pages work by keyboard alone.
+  async accessible(page, browser) {
+    const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+    for (const scheme of ["light", "dark"])
+      for (const width of [1280, 360])
+        for (const path of ["/", `/jobs/${args[0]}`, "/deliveries", `/deliveries/${args[1]}`, "/rules"]) {
+          const context = await browser.newContext({ colorScheme: scheme, viewport: { width, height: 740 }, bypassCSP: true });
+          const p = await context.newPage();
+          await p.goto(url + path);
+          await p.waitForSelector("h1");
+          await p.waitForTimeout(250);
+          await p.evaluate(axe);
+          const found = await p.evaluate(() => window.axe.run({ resultTypes: ["violations"] }));
+          check(found.violations.length === 0, `${path} ${scheme} ${width}: ` +
+            JSON.stringify(found.violations.map((v) => [v.id, v.nodes.map((n) => n.html).slice(0, 3)])));
+          const wide = await p.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+          check(wide <= 0, `${path} at ${width} px is ${wide} px too wide`);
+          if (process.env.PUSHROD_SHOTS) await p.screenshot({ path: `${process.env.PUSHROD_SHOTS}/${path.replaceAll("/", "_") || "_"}-${scheme}-${width}.png` });
+          await context.close();
+        }
+    await page.goto(url);
+    await page.waitForSelector(".item-main");
+    for (let i = 0; i < 20; i++) {
+      await page.keyboard.press("Tab");
+      if (await page.evaluate(() => document.activeElement.classList.contains("item-main"))) break;
+    }
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("pr-job h1");
+    await page.keyboard.press("f");
+    check(new URL(page.url()).pathname.startsWith("/jobs/"), "Enter opened the job");
+  },
+
+  // A hundred thousand lines: few nodes, the first and the last reachable, following pauses when one scrolls up.
+  async many_lines(page) {
+    const total = Number(args[1]);
+    await page.goto(`${url}/jobs/${args[0]}`);
+    await page.waitForSelector(".link-ended", { timeout: 60000 });
+    await page.waitForFunction((n) => document.querySelector("pr-job").log.lines === n, total, { timeout: 60000 });
+    await page.waitForFunction((n) => [...document.querySelectorAll(".log-number")].some((e) => e.textContent === String(n)), total);
+    check(await page.evaluate(() => document.querySelectorAll("*").length) < 600, "too many nodes");
+    await page.focus(".log-scroll");
+    await page.keyboard.press("g");
+    await page.waitForFunction(() => [...document.querySelectorAll(".log-number")].some((e) => e.textContent === "1"));
+    await page.keyboard.press("f");
+    await page.waitForFunction((n) => [...document.querySelectorAll(".log-number")].some((e) => e.textContent === String(n)), total);
+  },
+
+  async shot(page) {
+    await page.setViewportSize({ width: Number(args[2] ?? 1280), height: 800 });
+    await page.goto(url + args[0]);
+    await page.waitForSelector("h1");
+    await page.waitForTimeout(800);
+    await page.screenshot({ path: args[1] });
+  },
+};
+
+const browser = await chromium.launch({
+  executablePath: "/usr/bin/chromium", headless: true,
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+let code = 0;
+try {
+  await tests[test](await browser.newPage(), browser);
+} catch (e) {
+  console.error(e.stack ?? e);
+  code = 1;
+}
+await browser.close();
+process.exit(code);
