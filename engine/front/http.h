@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/mailbox.h"
+#include "front/query.h"
 
 struct http;                                    /* the server: N loops, each a thread */
 struct http_loop;                               /* one of them */
@@ -14,7 +15,8 @@ typedef void http_handler_fn(struct http_request *r, void *arg);
 
 struct http_options {
 	int loops;                              /* threads */
-	int max_connections;                    /* over all; below the descriptor limit less a reserve */
+	int max_connections;                    /* over all, streams included; cut to the descriptor limit less a reserve */
+	int64_t body_budget_bytes;              /* of requests that are still arriving, over all; 0: 512 MiB. Over it the largest is cut off */
 	http_handler_fn *on_request;            /* on the loop's thread; must reply, park or take over */
 	void *arg;
 	/* Called once per loop on its thread before it accepts: make per-loop state. Its result is http_loop_data(). */
@@ -28,6 +30,9 @@ int http_start(struct http *h, struct err *e) MUST_USE;          /* starts the t
 /* Stop accepting, end idle connections, let replies finish, call ON_LOOP_DRAIN of each loop (end your streams there);
  * returns when no connection is left or after GRACE_MS. */
 void http_drain(struct http *h, int grace_ms, void (*on_loop_drain)(struct http_loop *l, void *arg), void *arg);
+/* Ends the threads and what is still open; NULL is fine. After http_drain. ON_LOOP_END (may be NULL) is called on each
+ * loop's thread with its data, last of all: free your per-loop state there. */
+void http_free(struct http *h, void (*on_loop_end)(struct http_loop *l, void *data));
 
 /* ---- loops ---- */
 int http_loop_count(const struct http *h);
@@ -51,8 +56,6 @@ size_t http_header_count(const struct http_request *r);
 void http_header_at(const struct http_request *r, size_t i, struct slice *name, struct slice *value);
 struct slice http_host(const struct http_request *r);
 void http_peer(const struct http_request *r, char out[64]);      /* "127.0.0.1" or "unix" */
-/* Value of NAME in a query or form string, percent-decoded into OUT; 1 found, 0 absent, -1 malformed or twice. */
-int query_get(struct slice query, const char *name, struct buf *out);
 
 /* ---- answering ---- */
 struct http_reply {
@@ -81,3 +84,6 @@ struct http_request *http_unpark(struct http_ticket *t);
  * (is_chunked) from then on. The request is gone after the call. */
 void http_take_over(struct http_request *r, const char *const *headers, struct slice first,
 		    void (*on_taken)(int fd, int is_chunked, void *arg), void *arg);
+/* A taken-over socket keeps its place among max_connections until it is closed by this. On the loop's thread. */
+void http_taken_close(struct http_loop *l, int fd);
+int http_connections(const struct http_loop *l);                 /* open now, taken-over ones included; on the loop's thread */
