@@ -77,8 +77,14 @@ struct attempt *roster_add(struct roster *r, int64_t job, int attempt, enum atte
 
 struct attempt *roster_find(struct roster *r, int64_t job, int attempt)
 {
+	struct attempt *a = roster_find_job(r, job);
+	return a && a->attempt == attempt ? a : NULL;
+}
+
+struct attempt *roster_find_job(struct roster *r, int64_t job)
+{
 	size_t at = place_of(r, job);
-	return at < r->n && r->list[at].job == job && r->list[at].attempt == attempt ? &r->list[at] : NULL;
+	return at < r->n && r->list[at].job == job ? &r->list[at] : NULL;
 }
 
 void roster_remove(struct roster *r, struct attempt *a)

@@ -28,6 +28,7 @@ struct attempt *roster_at(struct roster *r, size_t i);          /* sorted by job
 /* A new entry, without descriptors, in PHASE. A job has at most one attempt at a time (I6): NULL where it has one. */
 struct attempt *roster_add(struct roster *r, int64_t job, int attempt, enum attempt_phase phase);
 struct attempt *roster_find(struct roster *r, int64_t job, int attempt);        /* borrowed, or NULL */
+struct attempt *roster_find_job(struct roster *r, int64_t job);         /* whichever attempt of it is here, or NULL */
 void roster_remove(struct roster *r, struct attempt *a);
 /* The one claimed first among those still to be sent; NULL for none. */
 struct attempt *roster_next_to_send(struct roster *r);

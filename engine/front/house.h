@@ -1,0 +1,16 @@
+/* front/house.h - keeping house: once a minute rows past their age go, and their journals after them; at start journals
+ * whose rows are gone are swept. One owner, the desk's thread. */
+#pragma once
+#include <stdint.h>
+
+struct config;
+struct house;
+struct mailbox;
+struct store;
+
+/* All borrowed. Answers of the store come through MAIL. */
+struct house *house_new(struct store *store, int journals_dirfd, struct mailbox *mail);
+void house_stop(struct house *h);                /* asks the store nothing more */
+void house_free(struct house *h);               /* the store must be closed; NULL is fine */
+/* Do what is due now; returns the mono_ms at which it wants to be called again. */
+int64_t house_turn(struct house *h, const struct config *config, int64_t now_mono_ms);

@@ -1,0 +1,529 @@
+/* front/ingest.c - the life of a webhook, as far as its answer:
+ *
+ *     ingest_on_hook    which source, which method, which type of content           404 405 415 503
+ *     judge             (a large body: on the worker's thread)
+ *       authenticate    the signature over the raw bytes, before anything is read  401 400 503
+ *       identify        event and delivery id, as the provider's descriptor says   400
+ *       match           against the edition's rules                                400
+ *     submit            to the store, and park the request                         503 where too much waits
+ *     on_stored         the transaction is on disk: answer                         202 200 503
+ *
+ * An arrival owns copies of all it needs, so that it may change threads and outlive its request. What it holds of the
+ * rules it holds by its edition; a reload meanwhile does not touch it. Bounds: bytes on the worker, bytes waiting for
+ * the store; the connections themselves are bounded by http.c. */
+#include "front/ingest.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "front/answer.h"
+#include "front/desk.h"
+#include "front/edition.h"
+#include "front/front.h"
+#include "front/http.h"
+#include "front/intake.h"
+#include "front/worker.h"
+#include "store/store.h"
+
+#define JSON_MAX (32u << 20)            /* of one derived column: the normalised event, the reasons */
+#define HEADERS_MAX (64u << 10)         /* of the headers kept with a delivery */
+#define SAY_AGAIN_MS 60000              /* "no rule listens", per source */
+#define REFUSAL_MS 1000                 /* one refusal in the log per source and second, the others are counted */
+
+struct ingest {
+	struct store *store;
+	struct worker *worker;
+	_Atomic size_t parsing_bytes, waiting_bytes;
+};
+
+struct refusal {
+	int status;                     /* 0: none */
+	const char *title;
+	char detail[sizeof ((struct err *)0)->msg];
+};
+
+struct arrival {
+	struct mail mail;               /* to the worker, and back */
+	struct ingest *ingest;
+	struct loop *loop;
+	struct http_ticket *ticket;
+	struct edition *edition;
+	struct hook *hook;
+	struct request_view view;       /* borrows from text, headers and the submission's body */
+	struct buf text;
+	struct header *headers;
+	struct identity identity;
+	struct refusal refusal;
+	int is_heard;                   /* some rule listens to this event */
+	char **queues;                  /* one per job, for submit_job.queue */
+	struct buf notes;
+	struct submit *submit;
+	int64_t began_us;
+};
+
+struct ingest *ingest_new(struct store *store)
+{
+	struct ingest *g = xcalloc(1, sizeof *g);
+	g->store = store;
+	g->worker = worker_new("bodies");
+	return g;
+}
+
+void ingest_stop(struct ingest *g)
+{
+	if (!g)
+		return;
+	worker_free(g->worker);
+	g->worker = NULL;
+}
+
+void ingest_free(struct ingest *g)
+{
+	ingest_stop(g);
+	free(g);
+}
+
+/* ---- an arrival, and its copies of the request ---- */
+
+static void copy_headers(struct arrival *a, const struct http_request *r)
+{
+	size_t n = http_header_count(r), at = 0;
+	struct slice name, value;
+
+	a->headers = xcalloc(n, sizeof *a->headers);
+	for (size_t i = 0; i < n; i++) {
+		http_header_at(r, i, &name, &value);
+		buf_add(&a->text, name);
+		buf_add(&a->text, value);
+	}
+	for (size_t i = 0; i < n; i++) {
+		http_header_at(r, i, &name, &value);
+		a->headers[i].name = (struct slice){ a->text.ptr + at, name.len };
+		a->headers[i].value = (struct slice){ a->text.ptr + at + name.len, value.len };
+		at += name.len + value.len;
+	}
+	a->view.headers = a->headers;
+	a->view.n_headers = n;
+}
+
+/* PATH, query and public URL, with room for the NUL-free slices that the view borrows. */
+static void copy_target(struct arrival *a, const struct http_request *r, size_t at)
+{
+	struct slice path = http_path(r), query = http_query(r), base = slice_of(a->edition->url);
+	size_t url_len = base.len + path.len + (query.len ? query.len + 1 : 0);
+	const char *text = a->text.ptr + at;
+
+	a->view.url = (struct slice){ text, url_len };
+	a->view.path = (struct slice){ text + base.len, path.len };
+	a->view.query = (struct slice){ text + url_len - query.len, query.len };
+}
+
+static struct arrival *arrival_new(struct http_request *r, struct loop *l, struct hook *hook)
+{
+	struct arrival *a = xcalloc(1, sizeof *a);
+	struct slice body = http_body(r), query = http_query(r);
+
+	*a = (struct arrival){ .ingest = l->front->ingest, .loop = l, .edition = edition_ref(l->edition), .hook = hook,
+			       .text = BUF(BUF_UNLIMITED), .notes = BUF(JSON_MAX), .began_us = mono_us() };
+	a->submit = xcalloc(1, sizeof *a->submit);
+	a->submit->body = BUF(body.len + 1);
+	buf_add(&a->submit->body, body);
+	/* All texts go into one buffer; it must have its final size before anything borrows from it. */
+	size_t header_bytes = 0, n = http_header_count(r);
+	for (size_t i = 0; i < n; i++) {
+		struct slice name, value;
+		http_header_at(r, i, &name, &value);
+		header_bytes += name.len + value.len;
+	}
+	buf_room(&a->text, header_bytes + strlen(l->edition->url) + http_path(r).len + query.len + 1);
+	copy_headers(a, r);
+	assert(a->text.len == header_bytes);
+	buf_adds(&a->text, l->edition->url);
+	buf_add(&a->text, http_path(r));
+	if (query.len)
+		buf_addc(&a->text, '?');
+	buf_add(&a->text, query);
+	copy_target(a, r, header_bytes);
+	a->view.method = SLICE("POST");
+	a->view.body = buf_slice(&a->submit->body);
+	a->view.now_ms = a->submit->received_ms = wall_ms();
+	return a;
+}
+
+static void arrival_free(struct arrival *a)
+{
+	for (int i = 0; a->queues && i < a->submit->n_jobs; i++)
+		free(a->queues[i]);
+	free(a->queues);
+	submit_free(a->submit);
+	identity_fini(&a->identity);
+	buf_fini(&a->notes);
+	buf_fini(&a->text);
+	free(a->headers);
+	edition_unref(a->edition);
+	free(a);
+}
+
+static const char *name_of(const struct arrival *a)
+{
+	return source_name(a->hook->source);
+}
+
+/* ---- refusing ---- */
+
+static int refuse(struct arrival *a, int status, const char *title, const char *detail)
+{
+	a->refusal = (struct refusal){ .status = status, .title = title };
+	snprintf(a->refusal.detail, sizeof a->refusal.detail, "%s", detail);
+	return -1;
+}
+
+/* A sender that is turned away may be an attacker with a loop: one line a second and source, with a count. */
+static void log_refusal(struct hook *h, int status, const char *why)
+{
+	int64_t now = mono_ms(), last = atomic_load(&h->said_refused_ms);
+
+	if (now - last < REFUSAL_MS || !atomic_compare_exchange_strong(&h->said_refused_ms, &last, now)) {
+		atomic_fetch_add(&h->unsaid, 1);
+		return;
+	}
+	int64_t unsaid = atomic_exchange(&h->unsaid, 0);
+	log_warn("a delivery was refused", "source=%s status=%d reason=\"%s\" unsaid=%" PRId64, source_name(h->source),
+		 status, why, unsaid);
+}
+
+static void reply_busy(struct http_request *r, const char *detail)
+{
+	static const char *const headers[] = { "retry-after", "5", NULL };
+	answer_problem(r, 503, "Service Unavailable", detail, headers);
+}
+
+static void reply_refusal(struct http_request *r, const struct refusal *no)
+{
+	if (no->status == 503)
+		reply_busy(r, no->detail);
+	else
+		http_problem(r, no->status, no->title, no->detail);
+}
+
+/* ---- the verdict: pure work, on whichever thread has the arrival ---- */
+
+static int authenticate(struct arrival *a)
+{
+	const struct provider *p = source_provider(a->hook->source);
+	struct secret_view secrets[HOOK_SECRETS_MAX];
+	char why[160] = "";
+	size_t n = 0;
+
+	if (!p || source_auth_is_none(a->hook->source))
+		return 0;
+	for (size_t i = 0; i < a->hook->n_secrets; i++)
+		if (!a->hook->secrets[i].not_after_ms || a->hook->secrets[i].not_after_ms > a->view.now_ms)
+			secrets[n++].text = buf_slice(&a->hook->secrets[i].text);
+	if (n == 0) {
+		log_refusal(a->hook, 503, "all secrets of the source have expired");
+		return refuse(a, 503, "Service Unavailable", "this source cannot verify deliveries now");
+	}
+	switch (provider_verify(p, &a->view, secrets, n, why)) {
+	case VERIFY_OK:
+		return 0;
+	case VERIFY_MISMATCH:
+		log_refusal(a->hook, 401, why);
+		return refuse(a, 401, "Unauthorized", "the delivery could not be verified");
+	case VERIFY_MALFORMED:
+		log_refusal(a->hook, 400, why);
+		return refuse(a, 400, "Bad Request", "the delivery is malformed");
+	case VERIFY_BAD_SECRET:
+		log_refusal(a->hook, 503, why);
+		return refuse(a, 503, "Service Unavailable", "this source cannot verify deliveries now");
+	}
+	abort();
+}
+
+static int identify(struct arrival *a)
+{
+	const struct provider *p = source_provider(a->hook->source);
+	struct err e = { 0 };
+
+	if (!p) {
+		a->identity = (struct identity){ .event = xstrdup(""), .action = xstrdup(""),
+						 .delivery_key = intake_make_key(a->headers, a->view.n_headers) };
+		return 0;
+	}
+	if (provider_identify(p, &a->view, &a->identity, &e) == 0)
+		return 0;
+	log_refusal(a->hook, 400, e.msg);
+	return refuse(a, 400, "Bad Request", e.msg);
+}
+
+/* What the match says, as columns of the delivery. */
+static void fill_columns(struct arrival *a, const struct match *m)
+{
+	struct submit *s = a->submit;
+	struct buf json = BUF(JSON_MAX);
+
+	s->source = xstrdup(name_of(a));
+	const struct provider *p = source_provider(a->hook->source);
+	s->provider = xstrdup(p ? provider_name(p) : "");
+	s->key = xstrdup(a->identity.delivery_key);
+	s->event = xstrdup(match_event(m));
+	s->action = xstrdup(match_action(m));
+	match_summary_json(m, &json);
+	s->summary_json = buf_take(&json);
+	match_event_json(m, &json);
+	s->event_json = buf_take(&json);
+	match_why_json(m, &json);
+	s->why_json = buf_take(&json);
+	s->ruleset = xstrdup(ruleset_sha256(a->edition->rules));
+	match_matched_notes_json(m, &a->notes);
+	a->is_heard = match_count(m) > 0 || strcmp(s->why_json, "[]") != 0;
+}
+
+static void fill_jobs(struct arrival *a, const struct match *m)
+{
+	size_t n = match_count(m);
+
+	a->submit->jobs = xcalloc(n, sizeof *a->submit->jobs);
+	a->submit->n_jobs = (int)n;
+	a->queues = xcalloc(n, sizeof *a->queues);
+	for (size_t i = 0; i < n; i++) {
+		const struct rule *rule = match_rule(m, i);
+		a->queues[i] = xprintf("%s %s", rule_file(rule), rule_name(rule));
+		a->submit->jobs[i] = (struct submit_job){ .rule = rule_name(rule), .file = rule_file(rule), .cell = "",
+			.queue = a->queues[i], .queue_limit = 1, .timeout_ms = rule_timeout_ms(rule) };
+	}
+}
+
+static int match(struct arrival *a)
+{
+	struct buf headers = BUF(HEADERS_MAX + 4096);
+	struct match *m;
+	struct err e = { 0 };
+
+	intake_headers_json(a->headers, a->view.n_headers, HEADERS_MAX, &headers);
+	a->submit->headers_json = buf_take(&headers);
+	struct slice json = a->identity.json.len ? buf_slice(&a->identity.json) : a->view.body;
+	const struct delivery_view d = { .source = a->hook->source, .event = slice_of(a->identity.event),
+		.action = slice_of(a->identity.action), .json = json, .headers_json = slice_of(a->submit->headers_json),
+		.query = a->view.query, .delivery_key = a->identity.delivery_key, .received_ms = a->submit->received_ms };
+	if (ruleset_match(a->edition->rules, &d, &m, &e) < 0) {
+		log_refusal(a->hook, 400, e.msg);
+		return refuse(a, 400, "Bad Request", e.msg);
+	}
+	fill_columns(a, m);
+	fill_jobs(a, m);
+	match_free(m);
+	return 0;
+}
+
+static void judge(struct arrival *a)
+{
+	if (authenticate(a) < 0 || identify(a) < 0 || match(a) < 0)
+		assert(a->refusal.status);
+}
+
+/* ---- the answer ---- */
+
+static void log_delivery(const struct arrival *a, const char *outcome)
+{
+	const struct submit *s = a->submit;
+	log_info("delivery", "outcome=%s source=%s event=%s key=\"%s\" delivery=%" PRId64 " jobs=%d bytes=%zu us=%" PRId64,
+		 outcome, s->source, a->identity.event, s->key, s->delivery, s->n_jobs, s->body.len,
+		 mono_us() - a->began_us);
+	if (a->is_heard)
+		return;
+	int64_t now = mono_ms(), last = atomic_load(&a->hook->said_idle_ms);
+	if ((last && now - last < SAY_AGAIN_MS) || !atomic_compare_exchange_strong(&a->hook->said_idle_ms, &last, now))
+		return;
+	log_warn("no rule listens to this event", "source=%s event=%s", s->source, a->identity.event);
+}
+
+static void add_matched(const struct arrival *a, struct buf *out)
+{
+	const struct submit *s = a->submit;
+
+	for (int i = 0; i < s->n_jobs; i++) {
+		buf_adds(out, i ? ",{\"rule\":" : "{\"rule\":");
+		buf_add_json(out, slice_of(s->jobs[i].rule));
+		buf_addf(out, ",\"job\":%" PRId64 ",\"url\":", s->jobs[i].job);
+		CLEANUP(freep) char *url = xprintf("%s/jobs/%" PRId64, a->edition->url, s->jobs[i].job);
+		buf_add_json(out, slice_of(url));
+		buf_addc(out, '}');
+	}
+}
+
+static void reply_stored(struct http_request *r, const struct arrival *a)
+{
+	const struct submit *s = a->submit;
+	CLEANUP(buf_fini) struct buf body = BUF(2 * JSON_MAX);
+
+	buf_addf(&body, "{\"delivery\":%" PRId64, s->delivery);
+	if (!source_is_terse(a->hook->source)) {
+		buf_adds(&body, ",\"matched\":[");
+		add_matched(a, &body);
+		buf_addf(&body, "],\"not_matched\":%s", s->why_json);
+		if (a->notes.len > 2)
+			buf_addf(&body, ",\"notes\":" SLICE_FMT, SLICE_ARG(buf_slice(&a->notes)));
+		if (!a->is_heard)
+			buf_adds(&body, ",\"note\":\"no rule listens to this event\"");
+	}
+	buf_adds(&body, "}\n");
+	answer_json(r, 202, buf_slice(&body));
+}
+
+static void reply_duplicate(struct http_request *r, const struct arrival *a)
+{
+	CLEANUP(buf_fini) struct buf body = BUF(2 * JSON_MAX);
+
+	buf_addf(&body, "{\"delivery\":%" PRId64 ",\"duplicate\":true", a->submit->delivery);
+	if (!source_is_terse(a->hook->source)) {
+		buf_adds(&body, ",\"matched\":");
+		intake_add_urls(slice_of(a->submit->first_jobs_json), a->edition->url, &body);
+	}
+	buf_adds(&body, "}\n");
+	answer_json(r, 200, buf_slice(&body));
+}
+
+static void on_stored(struct mail *m, void *loop)
+{
+	struct submit *s = (struct submit *)m;
+	struct arrival *a = s->arg;
+	struct http_request *r = http_unpark(a->ticket);        /* NULL: the sender left; it will send again or not */
+
+	atomic_fetch_sub(&a->ingest->waiting_bytes, s->body.len);
+	switch (s->outcome) {
+	case STORE_OK:
+		log_delivery(a, "stored");
+		if (r)
+			reply_stored(r, a);
+		break;
+	case STORE_DUPLICATE:
+		log_delivery(a, "duplicate");
+		if (r)
+			reply_duplicate(r, a);
+		break;
+	case STORE_STALE:
+	case STORE_NOT_FOUND:
+	case STORE_UNKNOWN:
+		if (r)
+			reply_busy(r, "the store could not say whether the delivery is safe: send it again");
+		desk_store_broke(a->loop->front->desk);
+		break;
+	}
+	arrival_free(a);
+}
+
+/* R answered, or A on its way to the store: either way both have found their owner. */
+static void submit(struct arrival *a, struct http_request *r)
+{
+	struct submit *s = a->submit;
+	struct ingest *g = a->ingest;
+
+	if (!a->refusal.status && atomic_load(&a->loop->front->is_draining))
+		refuse(a, 503, "Service Unavailable", "the engine is being restarted");
+	if (a->refusal.status) {
+		reply_refusal(r, &a->refusal);
+		arrival_free(a);
+		return;
+	}
+	if (atomic_fetch_add(&g->waiting_bytes, s->body.len) + s->body.len > INGEST_WAITING_MAX) {
+		atomic_fetch_sub(&g->waiting_bytes, s->body.len);
+		log_refusal(a->hook, 503, "too many bytes wait for the store");
+		reply_busy(r, "too many deliveries wait to be stored");
+		arrival_free(a);
+		return;
+	}
+	s->arg = a;
+	s->mail.deliver = on_stored;
+	s->reply_to = http_loop_mailbox(a->loop->http);
+	s->ruleset_keep = a->edition;
+	a->ticket = http_park(r);
+	store_submit(g->store, s);
+}
+
+/* ---- large bodies: there and back ---- */
+
+static void on_judged(struct mail *m, void *loop)
+{
+	struct arrival *a = (struct arrival *)m;
+	struct http_request *r = http_unpark(a->ticket);
+
+	atomic_fetch_sub(&a->ingest->parsing_bytes, a->submit->body.len);
+	if (r)
+		submit(a, r);
+	else
+		arrival_free(a);
+}
+
+static void judge_on_worker(struct mail *m, void *none)
+{
+	struct arrival *a = (struct arrival *)m;
+
+	judge(a);
+	a->mail.deliver = on_judged;
+	mailbox_post(http_loop_mailbox(a->loop->http), &a->mail);
+}
+
+/* ---- the door ---- */
+
+/* 1 where the content can be read at all; else R has been answered. */
+static int is_acceptable(struct http_request *r, const struct hook *h)
+{
+	static const char *const allow[] = { "allow", "POST", NULL };
+	struct slice encoding = http_header(r, "content-encoding", NULL);
+
+	if (!slice_eq(http_method(r), SLICE("POST"))) {
+		answer_problem(r, 405, "Method Not Allowed", "a hook takes POST", allow);
+		return 0;
+	}
+	if (encoding.len && !slice_ieq(encoding, SLICE("identity"))) {
+		http_problem(r, 415, "Unsupported Media Type", "a body with a content-encoding is not taken");
+		return 0;
+	}
+	if (!intake_takes_type(http_header(r, "content-type", NULL))) {
+		http_problem(r, 415, "Unsupported Media Type",
+			     "taken are application/json, …+json and application/x-www-form-urlencoded");
+		return 0;
+	}
+	if (h->error) {
+		reply_busy(r, "this source cannot verify deliveries now");
+		return 0;
+	}
+	return 1;
+}
+
+void ingest_on_hook(struct http_request *r, struct loop *l)
+{
+	struct hook *hook = edition_hook(l->edition, http_path(r));
+	struct ingest *g = l->front->ingest;
+	size_t bytes = http_body(r).len;
+
+	if (!hook) {
+		http_problem(r, 404, "Not Found", "no source has this path");
+		return;
+	}
+	if (!is_acceptable(r, hook))
+		return;
+	if (bytes <= INGEST_WORKER_BYTES) {
+		struct arrival *a = arrival_new(r, l, hook);
+		judge(a);
+		submit(a, r);
+		return;
+	}
+	if (atomic_fetch_add(&g->parsing_bytes, bytes) + bytes > INGEST_PARSING_MAX) {
+		atomic_fetch_sub(&g->parsing_bytes, bytes);
+		log_refusal(hook, 503, "too many large bodies at once");
+		reply_busy(r, "too many large deliveries at once");
+		return;
+	}
+	struct arrival *a = arrival_new(r, l, hook);
+	a->ticket = http_park(r);
+	a->mail.deliver = judge_on_worker;
+	worker_post(g->worker, &a->mail);
+}

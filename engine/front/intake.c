@@ -1,0 +1,131 @@
+/* front/intake.c - headers, types and keys of a delivery. */
+#include "front/intake.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/hex.h"
+
+#define KEY_MAX 255
+
+int intake_takes_type(struct slice content_type)
+{
+	struct slice type, parameters;
+
+	slice_cut(content_type, ';', &type, &parameters);
+	type = slice_trim(type);
+	if (slice_ieq(type, SLICE("application/json")) || slice_ieq(type, SLICE("application/x-www-form-urlencoded")))
+		return 1;
+	return type.len > 17 && slice_ieq(slice_upto(type, 12), SLICE("application/")) &&
+	       slice_ieq(slice_from(type, type.len - 5), SLICE("+json"));
+}
+
+static int contains(struct slice lower_name, const char *word)
+{
+	return slice_find(lower_name, slice_of(word)) >= 0;
+}
+
+/* Better one header too few in the database than a key. */
+static int is_worth_keeping(struct slice lower_name)
+{
+	static const char *const words[] = { "authorization", "cookie", "signature", "token", "secret", "password",
+					     "api-key", "apikey", "hmac", "-auth" };
+
+	for (size_t i = 0; i < COUNT(words); i++)
+		if (contains(lower_name, words[i]))
+			return 0;
+	return lower_name.len > 0;
+}
+
+static void lower(struct slice s, struct buf *out)
+{
+	for (size_t i = 0; i < s.len; i++)
+		buf_addc(out, s.ptr[i] >= 'A' && s.ptr[i] <= 'Z' ? (char)(s.ptr[i] | 0x20) : s.ptr[i]);
+}
+
+static int is_repeat(const struct header *headers, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (slice_ieq(headers[k].name, headers[i].name))
+			return 1;
+	return 0;
+}
+
+void intake_headers_json(const struct header *headers, size_t n, size_t max, struct buf *out)
+{
+	CLEANUP(buf_fini) struct buf name = BUF(1024), value = BUF(max), entry = BUF(BUF_UNLIMITED);
+	int is_first = 1;
+
+	buf_addc(out, '{');
+	for (size_t i = 0; i < n; i++) {
+		buf_clear(&name);
+		buf_clear(&value);
+		buf_clear(&entry);
+		lower(headers[i].name, &name);
+		if (buf_is_over(&name) || !is_worth_keeping(buf_slice(&name)) || is_repeat(headers, i))
+			continue;
+		buf_add(&value, headers[i].value);
+		for (size_t k = i + 1; k < n; k++)
+			if (slice_ieq(headers[k].name, headers[i].name)) {
+				buf_adds(&value, ", ");
+				buf_add(&value, headers[k].value);
+			}
+		if (!is_first)
+			buf_addc(&entry, ',');
+		buf_add_json(&entry, buf_slice(&name));
+		buf_addc(&entry, ':');
+		buf_add_json(&entry, buf_slice(&value));
+		if (buf_is_over(&value) || out->len + entry.len + 1 > max)
+			continue;
+		buf_add(out, buf_slice(&entry));
+		is_first = 0;
+	}
+	buf_addc(out, '}');
+}
+
+void intake_add_urls(struct slice json, const char *base_url, struct buf *out)
+{
+	json_t *list = json.len ? json_loadb(json.ptr, json.len, 0, NULL) : NULL, *item;
+	size_t i;
+
+	buf_addc(out, '[');
+	json_array_foreach(list, i, item) {
+		const char *rule = json_string_value(json_object_get(item, "rule"));
+		int64_t job = json_integer_value(json_object_get(item, "job"));
+		CLEANUP(freep) char *url = xprintf("%s/jobs/%lld", base_url, (long long)job);
+		buf_adds(out, i ? ",{\"rule\":" : "{\"rule\":");
+		buf_add_json(out, slice_of(rule ? rule : ""));
+		buf_addf(out, ",\"job\":%lld,\"url\":", (long long)job);
+		buf_add_json(out, slice_of(url));
+		buf_addc(out, '}');
+	}
+	buf_addc(out, ']');
+	json_decref(list);
+}
+
+static int is_key(struct slice s)
+{
+	if (s.len < 1 || s.len > KEY_MAX)
+		return 0;
+	for (size_t i = 0; i < s.len; i++)
+		if (s.ptr[i] < 0x21 || s.ptr[i] > 0x7e)
+			return 0;
+	return 1;
+}
+
+char *intake_make_key(const struct header *headers, size_t n)
+{
+	struct buf text = BUF(64);
+	char random[16];
+
+	for (size_t i = 0; i < n; i++)
+		if ((slice_ieq(headers[i].name, SLICE("idempotency-key")) || slice_ieq(headers[i].name, SLICE("webhook-id"))) &&
+		    is_key(headers[i].value))
+			return slice_dup(headers[i].value);
+	if (getrandom(random, sizeof random, 0) != sizeof random)
+		abort();
+	hex_add(&text, (struct slice){ random, sizeof random });
+	return buf_take(&text);
+}

@@ -1,0 +1,137 @@
+/* front/spec.c - one JSON object in a sealed memfd. The memory it was written in is wiped: it held secrets. */
+#include "front/spec.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/utf8.h"
+#include "rules/provider.h"
+#include "rules/ruleset.h"
+#include "runner/spec.h"
+#include "secret/secret.h"
+#include "store/store.h"
+
+static void add_text(struct buf *out, const char *key, const char *value)
+{
+	buf_addf(out, ",\"%s\":", key);
+	buf_add_json(out, slice_of(value ? value : ""));
+}
+
+static void add_raw(struct buf *out, const char *key, const char *json)
+{
+	buf_addf(out, ",\"%s\":%s", key, json && *json ? json : "{}");
+}
+
+static int add_secrets(struct buf *out, const struct rule *rule, const char *site_dir, struct err *e)
+{
+	size_t n;
+	const char *const *names = rule_secrets(rule, &n);
+
+	/* Secrets come last, with room made before: memory that grew by copying would leave them behind, unwiped. */
+	buf_room(out, (n + 1) * SECRET_MAX_BYTES);
+	buf_adds(out, ",\"secrets\":{");
+	for (size_t i = 0; i < n; i++) {
+		CLEANUP(secret_wipe) struct buf value = BUF(SECRET_MAX_BYTES);
+		if (secret_lookup(site_dir, names[i], &value, e) < 0)
+			return -1;
+		if (!utf8_is_valid(buf_slice(&value)) || memchr(value.ptr, '\0', value.len))
+			return err_set(e, ERR_INPUT, "secret '%s' is not text: keep it in base64", names[i]);
+		if (i)
+			buf_addc(out, ',');
+		buf_add_json(out, slice_of(names[i]));
+		buf_addc(out, ':');
+		buf_add_json(out, buf_slice(&value));
+	}
+	buf_addc(out, '}');
+	return 0;
+}
+
+static void add_limits(struct buf *out, const struct config *limits)
+{
+	buf_addf(out, ",\"memory_bytes\":%" PRId64 ",\"log_bytes\":%" PRId64 ",\"file_urls\":%s,\"roots\":[",
+		 limits->job_memory_bytes, limits->job_log_bytes, limits->allow_file_urls ? "true" : "false");
+	for (size_t i = 0; i < limits->n_roots; i++) {
+		if (i)
+			buf_addc(out, ',');
+		buf_add_json(out, slice_of(limits->roots[i]));
+	}
+	buf_addc(out, ']');
+}
+
+/* The document as it came: where that was a form, its provider knows the field. HEADERS is an array to fill. */
+static size_t read_headers(json_t *from, struct header *headers, size_t max)
+{
+	const char *name;
+	json_t *value;
+	size_t n = 0;
+
+	json_object_foreach(from, name, value)
+		if (n < max && json_is_string(value))
+			headers[n++] = (struct header){ slice_of(name), slice_of(json_string_value(value)) };
+	return n;
+}
+
+static void add_payload(struct buf *out, const struct claim *c, const struct ruleset *rs)
+{
+	const struct source *source = ruleset_source_find(rs, slice_of(c->source));
+	const struct provider *p = source ? source_provider(source) : NULL;
+	json_t *kept = json_loads(c->headers_json ? c->headers_json : "{}", 0, NULL);
+	struct header headers[128];
+	struct identity identity = { 0 };
+	struct request_view view = { .method = SLICE("POST"), .body = buf_slice(&c->body), .headers = headers,
+				     .now_ms = c->received_ms };
+
+	view.n_headers = read_headers(kept, headers, COUNT(headers));
+	buf_adds(out, ",\"payload\":");
+	if (p && provider_identify(p, &view, &identity, NULL) == 0 && identity.json.len)
+		buf_add(out, buf_slice(&identity.json));
+	else
+		buf_add(out, view.body);
+	identity_fini(&identity);
+	json_decref(kept);
+}
+
+static int write_spec(struct buf *out, const struct claim *c, const struct ruleset *rs, const struct spec_place *at,
+		      struct err *e)
+{
+	const struct rule *rule = ruleset_rule_find(rs, slice_of(c->file), slice_of(c->rule));
+
+	if (!rule)
+		return err_set(e, ERR_BUG, "rule '%s' of %s is not in rule set %.12s", c->rule, c->file, c->ruleset);
+	buf_addf(out, "{\"job\":%" PRId64 ",\"attempt\":%d,\"delivery\":%" PRId64 ",\"timeout_ms\":%" PRId64, c->job,
+		 c->attempt, c->delivery, c->timeout_ms);
+	add_text(out, "reason", c->reason);
+	add_text(out, "rule", c->rule);
+	add_text(out, "file", c->file);
+	add_text(out, "cell", c->cell);
+	CLEANUP(freep) char *url = xprintf("%s/jobs/%" PRId64, at->url, c->job);
+	add_text(out, "url", url);
+	add_text(out, "state", at->state_dir);
+	buf_adds(out, ",\"source_text\":");
+	buf_add_json(out, ruleset_file_source(rs, c->file));
+	buf_adds(out, ",\"modules\":");
+	ruleset_modules_json(rs, out);
+	buf_adds(out, ",\"plan\":");
+	if (rule_plan_json(rule, slice_of(c->event_json), out, e) < 0)
+		return -1;
+	add_raw(out, "event", c->event_json);
+	add_raw(out, "headers", c->headers_json);
+	add_payload(out, c, rs);
+	add_limits(out, at->limits);
+	if (add_secrets(out, rule, at->site_dir, e) < 0)
+		return -1;
+	buf_addc(out, '}');
+	return buf_is_over(out) ? err_set(e, ERR_LIMIT, "the job's specification is over %d bytes", SPEC_MAX_BYTES) : 0;
+}
+
+int spec_make(const struct claim *c, const struct ruleset *rs, const struct spec_place *at, struct err *e)
+{
+	CLEANUP(secret_wipe) struct buf text = BUF(SPEC_MAX_BYTES);
+
+	if (write_spec(&text, c, rs, at, e) < 0)
+		return -1;
+	return memfd_sealed("spec", buf_slice(&text), e);
+}
