@@ -271,10 +271,24 @@ static void on_running(struct desk *d, int64_t job, int attempt)
 	if (a) {
 		a->is_listed = 1;
 		d->recovered.adopted++;
+		if (a->is_cancelled)
+			link_cancel(d->link, job, attempt, "cancelled by the operator");
 		return;
 	}
 	d->recovered.strangers++;
 	link_cancel(d->link, job, attempt, "the store does not hold this attempt for running");
+}
+
+/* A cancelled attempt that had not begun is not begun again either. */
+static void end_as_cancelled(struct desk *d, struct job_result *r)
+{
+	CLEANUP(fd_closep) int fd = journal_open_append(d->o.journals_dirfd, r->job, r->attempt, NULL);
+
+	r->state = JOB_CANCELLED;
+	snprintf(r->reason, sizeof r->reason, "cancelled before it began");
+	if (fd >= 0 && journal_finish(fd, r, 0, NULL) < 0)
+		r->log_bytes = 0;
+	finish(d, r, 0, FROM_HERE);
 }
 
 static void settle(struct desk *d, const struct attempt *a)
@@ -291,7 +305,10 @@ static void settle(struct desk *d, const struct attempt *a)
 	case RECOVERED_ENDED: d->recovered.ended++; break;
 	case RECOVERED_LOST: d->recovered.lost++; break;
 	}
-	finish(d, &r, what == RECOVERED_AGAIN, FROM_HERE);
+	if (what == RECOVERED_AGAIN && a->is_cancelled)
+		end_as_cancelled(d, &r);
+	else
+		finish(d, &r, what == RECOVERED_AGAIN, FROM_HERE);
 }
 
 static void reconcile(struct desk *d)
@@ -422,6 +439,8 @@ static void on_cancel(struct mail *m, void *arg)
 	struct wish *w = (struct wish *)m;
 	struct attempt *a = d->is_over ? NULL : roster_find(d->roster, w->job, w->attempt);
 
+	if (a)
+		a->is_cancelled = 1;
 	if (a && a->phase == ATTEMPT_CLAIMED)
 		finish_here(d, a, JOB_CANCELLED, w->why);
 	else if (a && a->phase == ATTEMPT_SENT)
@@ -536,9 +555,12 @@ int desk_recover(struct desk *d, const struct running *running, size_t n, struct
 {
 	int64_t until = mono_ms() + RECOVER_WAIT_MS;
 
-	for (size_t i = 0; i < n; i++)
-		if (!roster_add(d->roster, running[i].job, running[i].attempt, ATTEMPT_SENT))
+	for (size_t i = 0; i < n; i++) {
+		struct attempt *a = roster_add(d->roster, running[i].job, running[i].attempt, ATTEMPT_SENT);
+		if (!a)
 			return err_set(e, ERR_BUG, "the store holds two attempts of job %" PRId64, running[i].job);
+		a->is_cancelled = running[i].is_cancelled;
+	}
 	while (!d->is_over && !d->is_settled) {
 		int64_t left = until - mono_ms();
 		if (left <= 0)
