@@ -26,6 +26,7 @@ enum store_outcome { STORE_OK = 1, STORE_DUPLICATE, STORE_STALE, STORE_NOT_FOUND
 int store_open(const struct store_options *o, struct store **out, struct err *e) MUST_USE;
 void store_close(struct store *s);      /* finishes what waits, checkpoints, joins the threads */
 int store_is_broken(struct store *s);
+const char *store_why_broken(struct store *s);  /* borrowed from S; "" while it is not broken */
 void store_jobs_max(struct store *s, int jobs_max);     /* a reload changed it */
 
 /* ---- submit: a delivery and its jobs, one savepoint in the batch's transaction (I1, I3, I4) ---- */
@@ -100,7 +101,7 @@ void store_cancel(struct store *s, struct cancel *r);
 void store_started(struct store *s, int64_t job, int attempt, const char *confinement);
 
 /* ---- recovery: once, at start, before any claim ---- */
-struct running { int64_t job; int attempt; char *rule; };
+struct running { int64_t job; int attempt; char *rule; int is_cancelled; };     /* 1: a cancel is recorded; tell the runner again */
 /* Synchronous, for the start only. *out: owned array of attempts that the database holds for running; free each rule. */
 int store_recover(struct store *s, struct running **out, size_t *n, struct err *e) MUST_USE;
 void store_recover_done(struct store *s);       /* from here on jobs are claimed */

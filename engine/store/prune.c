@@ -1,0 +1,204 @@
+/* store/prune.c - retention.
+ *
+ * A phase walks its table by id, oldest first, and the cursor remembers how far it came; each piece is one transaction,
+ * so a long clean-up never holds up a submit for longer than a piece takes. Ids grow with time, so the walk ends at the
+ * first row that is too young. A delivery stays while a job names it: past its age it loses its body, and it goes after
+ * its last job. A body that an open job still needs is never dropped. */
+#include "store/prune.h"
+
+#include <stdlib.h>
+
+#define PIECE_BODY_BYTES (16 << 20)             /* of bodies dropped in one piece: their pages are read to be freed */
+
+void prune_fini(struct prune *p)
+{
+	free(p->gone);
+}
+
+static void next_phase(struct prune *p)
+{
+	p->phase++;
+	p->cursor = 0;
+}
+
+static enum db_rc drop_body(struct writer *w, int64_t delivery, int64_t *bytes)
+{
+	enum db_rc rc = db_int(&w->db, SQL_BODY_BYTES, VALUES(INT(delivery)), bytes);
+
+	if (rc != DB_ROW)
+		return rc;
+	w->now.body_bytes -= *bytes;
+	return db_run(&w->db, SQL_BODY_DROP, VALUES(INT(delivery)));
+}
+
+static enum db_rc drop_job(struct writer *w, struct prune *p, int64_t job)
+{
+	sqlite3_stmt *row;
+	enum db_rc rc = db_first(&w->db, SQL_ATTEMPT_NUMBERS, VALUES(INT(job)), &row);
+
+	for (; rc == DB_ROW; rc = db_step(&w->db, row)) {
+		if (p->n_gone == p->cap_gone) {
+			p->cap_gone = p->cap_gone ? p->cap_gone * 2 : PRUNE_ROWS;
+			p->gone = xrealloc(p->gone, p->cap_gone * sizeof *p->gone);
+		}
+		p->gone[p->n_gone++] = (struct gone){ job, sqlite3_column_int(row, 0) };
+	}
+	if (rc == DB_OK)
+		rc = db_run(&w->db, SQL_ATTEMPTS_DROP, VALUES(INT(job)));
+	if (rc == DB_OK)
+		rc = db_run(&w->db, SQL_JOB_DROP, VALUES(INT(job)));
+	return rc;
+}
+
+/* The ids of a piece are collected first: a row is never deleted under the statement that walks over it. */
+struct piece {
+	int64_t id[PRUNE_ROWS];
+	size_t n;
+	int seen, is_end;
+};
+
+static enum db_rc jobs_piece(struct writer *w, struct prune *p)
+{
+	struct piece piece = { 0 };
+	int64_t before = p->now_ms - p->keep.jobs_ms;
+	sqlite3_stmt *row;
+	enum db_rc rc = db_first(&w->db, SQL_OLD_JOBS, VALUES(INT(p->cursor), INT(PRUNE_ROWS)), &row);
+
+	for (; rc == DB_ROW; rc = db_step(&w->db, row)) {
+		if (sqlite3_column_int64(row, 2) >= before) {
+			db_end(row);
+			rc = DB_OK;
+			break;
+		}
+		p->cursor = sqlite3_column_int64(row, 0);
+		piece.seen++;
+		if (job_state_is_final((enum job_state)sqlite3_column_int(row, 1)) && sqlite3_column_int64(row, 3) < before)
+			piece.id[piece.n++] = p->cursor;
+	}
+	for (size_t i = 0; i < piece.n && rc == DB_OK; i++)
+		rc = drop_job(w, p, piece.id[i]);
+	if (piece.seen < PRUNE_ROWS)
+		next_phase(p);
+	return rc;
+}
+
+static enum db_rc drop_delivery(struct writer *w, int64_t delivery, int64_t *bytes)
+{
+	int64_t one;
+	enum db_rc has_open = db_int(&w->db, SQL_HAS_OPEN_JOBS, VALUES(INT(delivery)), &one);
+
+	if (has_open != DB_OK)
+		return has_open == DB_ROW ? DB_OK : has_open;
+	enum db_rc rc = drop_body(w, delivery, bytes);
+	if (rc != DB_OK)
+		return rc;
+	rc = db_int(&w->db, SQL_HAS_JOBS, VALUES(INT(delivery)), &one);
+	if (rc != DB_OK)
+		return rc == DB_ROW ? DB_OK : rc;
+	w->now.deliveries--;
+	return db_run(&w->db, SQL_DELIVERY_DROP, VALUES(INT(delivery)));
+}
+
+static enum db_rc deliveries_piece(struct writer *w, struct prune *p)
+{
+	struct piece piece = { 0 };
+	int64_t before = p->now_ms - p->keep.deliveries_ms, bytes, sum = 0;
+	sqlite3_stmt *row;
+	enum db_rc rc = db_first(&w->db, SQL_OLD_DELIVERIES, VALUES(INT(p->cursor), INT(PRUNE_ROWS)), &row);
+
+	for (; rc == DB_ROW; rc = db_step(&w->db, row)) {
+		if (sqlite3_column_int64(row, 1) >= before) {
+			db_end(row);
+			rc = DB_OK;
+			break;
+		}
+		piece.id[piece.n++] = sqlite3_column_int64(row, 0);
+	}
+	piece.is_end = piece.n < PRUNE_ROWS;
+	for (size_t i = 0; i < piece.n && rc == DB_OK; i++) {
+		if (sum > PIECE_BODY_BYTES) {
+			piece.is_end = 0;
+			break;
+		}
+		bytes = 0;
+		rc = drop_delivery(w, piece.id[i], &bytes);
+		sum += bytes;
+		p->cursor = piece.id[i];
+	}
+	if (piece.is_end)
+		next_phase(p);
+	return rc;
+}
+
+static enum db_rc bodies_piece(struct writer *w, struct prune *p)
+{
+	struct piece piece = { 0 };
+	int64_t bytes, one, sum = 0;
+	sqlite3_stmt *row;
+	enum db_rc rc = db_first(&w->db, SQL_OLD_BODIES, VALUES(INT(p->cursor), INT(PRUNE_ROWS)), &row);
+
+	for (; rc == DB_ROW; rc = db_step(&w->db, row))
+		piece.id[piece.n++] = sqlite3_column_int64(row, 0);
+	piece.is_end = piece.n < PRUNE_ROWS;
+	for (size_t i = 0; i < piece.n && rc == DB_OK; i++) {
+		if (w->now.body_bytes <= p->keep.bodies_bytes) {
+			piece.is_end = 1;
+			break;
+		}
+		if (sum > PIECE_BODY_BYTES) {
+			piece.is_end = 0;
+			break;
+		}
+		p->cursor = piece.id[i];
+		rc = db_int(&w->db, SQL_HAS_OPEN_JOBS, VALUES(INT(p->cursor)), &one);
+		if (rc == DB_ROW) {
+			rc = DB_OK;
+			continue;
+		}
+		bytes = 0;
+		if (rc == DB_OK)
+			rc = drop_body(w, p->cursor, &bytes);
+		sum += bytes;
+	}
+	if (piece.is_end)
+		next_phase(p);
+	return rc;
+}
+
+static enum db_rc queues_piece(struct writer *w, struct prune *p)
+{
+	struct piece piece = { 0 };
+	sqlite3_stmt *row;
+	enum db_rc rc = db_first(&w->db, SQL_IDLE_QUEUES, VALUES(INT(p->cursor), INT(PRUNE_ROWS)), &row);
+
+	for (; rc == DB_ROW; rc = db_step(&w->db, row)) {
+		p->cursor = sqlite3_column_int64(row, 0);
+		piece.seen++;
+		if (sqlite3_column_int(row, 1))
+			piece.id[piece.n++] = p->cursor;
+	}
+	for (size_t i = 0; i < piece.n && rc == DB_OK; i++)
+		rc = db_run(&w->db, SQL_QUEUE_DROP, VALUES(INT(piece.id[i])));
+	if (piece.seen < PRUNE_ROWS)
+		next_phase(p);
+	return rc;
+}
+
+enum db_rc prune_piece(struct writer *w, struct prune *p)
+{
+	p->n_gone = 0;
+	if (p->phase == PRUNE_JOBS && p->keep.jobs_ms <= 0)
+		next_phase(p);
+	if (p->phase == PRUNE_DELIVERIES && p->keep.deliveries_ms <= 0)
+		next_phase(p);
+	if (p->phase == PRUNE_BODIES && p->keep.bodies_bytes <= 0)
+		next_phase(p);
+	switch (p->phase) {
+	case PRUNE_JOBS: return jobs_piece(w, p);
+	case PRUNE_DELIVERIES: return deliveries_piece(w, p);
+	case PRUNE_BODIES: return bodies_piece(w, p);
+	case PRUNE_QUEUES: return queues_piece(w, p);
+	case PRUNE_DONE: break;
+	}
+	return DB_OK;
+}

@@ -1,0 +1,97 @@
+/* store/schema.c - the tables, as numbered steps. A step that was ever released is never edited: what changes comes
+ * as a new step at the end. The number reached stands in user_version, written in the step's own transaction.
+ *
+ * What the shape is for:
+ *   meta      one row: the counters. Numbers of changes, deliveries and jobs are never used twice, also when the rows
+ *             that held the highest ones are long gone.
+ *   delivery  narrow columns first: a list never reads the wide ones behind them (event, headers, why).
+ *   body      apart, so that the budget of bodies can be kept without touching the delivery.
+ *   job       (delivery, rule, rerun) is unique: I3. `rule` is a row of (name, file, cell).
+ *   attempt   (job, n); n is the fence: I6.
+ *   queue     how many run, how many may, and the first that waits: a partial index over the queues that are ready
+ *             finds the next job to claim in one step, however many wait. Its row goes when nothing waits or runs, so
+ *             a job that has ended does not name it any more, and there is no foreign key. */
+#include "store/schema.h"
+
+#include "store/db.h"
+
+static const char *const steps[] = {
+	/* 1 */
+	"CREATE TABLE meta(only INTEGER PRIMARY KEY CHECK(only=1), change INTEGER NOT NULL, last_delivery INTEGER NOT NULL,"
+	" last_job INTEGER NOT NULL, deliveries INTEGER NOT NULL, body_bytes INTEGER NOT NULL) STRICT;"
+	"INSERT INTO meta VALUES(1, 0, 0, 0, 0, 0);"
+
+	"CREATE TABLE source(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;"
+	"CREATE TABLE rule(id INTEGER PRIMARY KEY, name TEXT NOT NULL, file TEXT NOT NULL, cell TEXT NOT NULL,"
+	" UNIQUE(name, file, cell)) STRICT;"
+
+	"CREATE TABLE delivery(id INTEGER PRIMARY KEY, source INTEGER NOT NULL REFERENCES source, key TEXT NOT NULL CHECK(key<>''),"
+	" provider TEXT NOT NULL, event TEXT NOT NULL, action TEXT NOT NULL, received_ms INTEGER NOT NULL,"
+	" bytes INTEGER NOT NULL, change INTEGER NOT NULL, summary TEXT NOT NULL, ruleset TEXT NOT NULL,"
+	" event_json TEXT NOT NULL, headers TEXT NOT NULL, why TEXT NOT NULL, UNIQUE(source, key)) STRICT;"
+	"CREATE INDEX delivery_source ON delivery(source);"
+	"CREATE INDEX delivery_change ON delivery(change);"
+	"CREATE TABLE body(delivery INTEGER PRIMARY KEY REFERENCES delivery, data BLOB NOT NULL) STRICT;"
+
+	"CREATE TABLE queue(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, lim INTEGER NOT NULL CHECK(lim>=1),"
+	" running INTEGER NOT NULL CHECK(running>=0), head INTEGER) STRICT;"
+	"CREATE INDEX queue_ready ON queue(head) WHERE head IS NOT NULL AND running < lim;"
+
+	"CREATE TABLE job(id INTEGER PRIMARY KEY, delivery INTEGER NOT NULL REFERENCES delivery,"
+	" rule INTEGER NOT NULL REFERENCES rule, rerun INTEGER NOT NULL DEFAULT 0, queue INTEGER,"
+	" state INTEGER NOT NULL CHECK(state BETWEEN 1 AND 13), attempt INTEGER NOT NULL, timeout_ms INTEGER NOT NULL,"
+	" queued_ms INTEGER NOT NULL, started_ms INTEGER, ended_ms INTEGER, exit_code INTEGER, log_bytes INTEGER,"
+	" change INTEGER NOT NULL, reason TEXT NOT NULL, wish TEXT, UNIQUE(delivery, rule, rerun)) STRICT;"
+	"CREATE INDEX job_change ON job(change);"
+	"CREATE INDEX job_rule ON job(rule);"
+	"CREATE INDEX job_waiting ON job(queue) WHERE state=2;"
+	"CREATE INDEX job_state ON job(state) WHERE state<>5;"
+
+	"CREATE TABLE attempt(job INTEGER NOT NULL REFERENCES job, n INTEGER NOT NULL CHECK(n>=1), state INTEGER NOT NULL,"
+	" started_ms INTEGER NOT NULL, ended_ms INTEGER, exit_code INTEGER, log_bytes INTEGER, reason TEXT NOT NULL,"
+	" confinement TEXT NOT NULL, PRIMARY KEY(job, n)) STRICT, WITHOUT ROWID;",
+};
+
+int schema_version(void)
+{
+	return COUNT(steps);
+}
+
+static int read_version(struct db *db, int *out, struct err *e)
+{
+	sqlite3_stmt *row;
+
+	if (sqlite3_prepare_v2(db->handle, "PRAGMA user_version", -1, &row, NULL) != SQLITE_OK)
+		return err_set(e, ERR_IO, "database: %s", sqlite3_errmsg(db->handle));
+	int rc = sqlite3_step(row);
+	*out = sqlite3_column_int(row, 0);
+	sqlite3_finalize(row);
+	return rc == SQLITE_ROW ? 0 : err_set(e, ERR_IO, "database: %s", sqlite3_errmsg(db->handle));
+}
+
+static int take_step(struct db *db, int number, struct err *e)
+{
+	CLEANUP(freep) char *sql = xprintf("BEGIN IMMEDIATE; %s PRAGMA user_version=%d; COMMIT", steps[number - 1], number);
+
+	if (sqlite3_exec(db->handle, sql, NULL, NULL, NULL) == SQLITE_OK)
+		return 0;
+	err_set(e, ERR_IO, "database: step %d of the schema: %s", number, sqlite3_errmsg(db->handle));
+	if (!sqlite3_get_autocommit(db->handle))
+		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+	return -1;
+}
+
+int schema_migrate(struct db *db, struct err *e)
+{
+	int version = 0;
+
+	if (read_version(db, &version, e) < 0)
+		return -1;
+	if (version > schema_version())
+		return err_set(e, ERR_INPUT, "the database is of schema %d, this program knows schemas up to %d: "
+			       "start the newer program it was last used with", version, schema_version());
+	while (version < schema_version())
+		if (take_step(db, ++version, e) < 0)
+			return -1;
+	return 0;
+}

@@ -1,0 +1,114 @@
+/* store/sql.c - the statements. Numbers of states stand as literals where an index depends on them: a partial index
+ * serves only a statement that repeats its condition word for word. (2 queued, 4 running, 5 succeeded: model/job.h;
+ * held by the assertions below.) */
+#include "store/sql.h"
+
+#include <assert.h>
+
+#include "model/job.h"
+
+static_assert(JOB_QUEUED == 2 && JOB_RUNNING == 4 && JOB_SUCCEEDED == 5, "the literals below");
+
+static const char *const texts[SQL_COUNT] = {
+	[SQL_BEGIN] = "BEGIN IMMEDIATE",
+	[SQL_COMMIT] = "COMMIT",
+	[SQL_ROLLBACK] = "ROLLBACK",
+	[SQL_SAVE] = "SAVEPOINT request",
+	[SQL_RELEASE] = "RELEASE request",
+	[SQL_UNDO] = "ROLLBACK TO request",
+	[SQL_BEGIN_READ] = "BEGIN",
+	[SQL_META] = "SELECT change, last_delivery, last_job, deliveries, body_bytes FROM meta",
+	[SQL_META_SET] = "UPDATE meta SET change=?1, last_delivery=?2, last_job=?3, deliveries=?4, body_bytes=?5",
+
+	[SQL_SOURCE_FIND] = "SELECT id FROM source WHERE name=?1",
+	[SQL_SOURCE_ADD] = "INSERT INTO source(name) VALUES(?1)",
+	[SQL_RULE_FIND] = "SELECT id FROM rule WHERE name=?1 AND file=?2 AND cell=?3",
+	[SQL_RULE_ADD] = "INSERT INTO rule(name, file, cell) VALUES(?1, ?2, ?3)",
+	[SQL_DELIVERY_ADD] =
+		"INSERT INTO delivery(id, source, key, provider, event, action, received_ms, bytes, change, summary, ruleset,"
+		" event_json, headers, why) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+		" ON CONFLICT(source, key) DO NOTHING",
+	[SQL_DELIVERY_FIND] = "SELECT id FROM delivery WHERE source=?1 AND key=?2",
+	[SQL_BODY_ADD] = "INSERT INTO body(delivery, data) VALUES(?1, ?2)",
+	[SQL_QUEUE_FIND] = "SELECT id, lim, head FROM queue WHERE key=?1",
+	[SQL_QUEUE_ADD] = "INSERT INTO queue(key, lim, running, head) VALUES(?1, ?2, 0, ?3)",
+	[SQL_QUEUE_JOIN] = "UPDATE queue SET lim=?2, head=coalesce(head, ?3) WHERE id=?1",
+	[SQL_JOB_ADD] =
+		"INSERT INTO job(id, delivery, rule, queue, state, attempt, timeout_ms, queued_ms, change, reason)"
+		" VALUES(?1, ?2, ?3, ?4, 2, 0, ?5, ?6, ?7, '')",
+	[SQL_FIRST_JOBS] = "SELECT r.name, j.id FROM job j JOIN rule r ON r.id=j.rule WHERE j.delivery=?1 AND j.rerun=0 ORDER BY j.id",
+
+	[SQL_READY] = "SELECT id, head FROM queue WHERE head IS NOT NULL AND running < lim ORDER BY head LIMIT 1",
+	[SQL_NEXT_IN_QUEUE] = "SELECT id FROM job WHERE queue=?1 AND state=2 AND id>?2 ORDER BY id LIMIT 1",
+	[SQL_JOB_CLAIM] =
+		"UPDATE job SET state=4, attempt=?2, started_ms=?3, change=?4, reason='' WHERE id=?1",
+	[SQL_ATTEMPT_ADD] = "INSERT INTO attempt(job, n, state, started_ms, reason, confinement) VALUES(?1, ?2, 4, ?3, '', '')",
+	[SQL_QUEUE_TAKE] = "UPDATE queue SET running=running+1, head=?2 WHERE id=?1",
+	[SQL_CLAIM_ROW] =
+		"SELECT r.name, r.file, r.cell, d.ruleset, s.name, d.event_json, d.headers, d.received_ms, j.timeout_ms, j.delivery,"
+		" b.data, p.reason FROM job j JOIN rule r ON r.id=j.rule JOIN delivery d ON d.id=j.delivery"
+		" JOIN source s ON s.id=d.source LEFT JOIN body b ON b.delivery=d.id"
+		" LEFT JOIN attempt p ON p.job=j.id AND p.n=?2-1 WHERE j.id=?1",
+
+	[SQL_STARTED] = "UPDATE attempt SET confinement=?3 WHERE job=?1 AND n=?2 AND state=4",
+	[SQL_JOB_HOLDER] = "SELECT state, attempt, queue, wish FROM job WHERE id=?1",
+	[SQL_ATTEMPT_END] =
+		"UPDATE attempt SET state=?3, ended_ms=?4, exit_code=?5, reason=?6, log_bytes=?7 WHERE job=?1 AND n=?2 AND state=4",
+	[SQL_JOB_END] =
+		"UPDATE job SET state=?2, ended_ms=?3, exit_code=?4, reason=?5, log_bytes=?6, change=?7, queue=NULL, wish=NULL WHERE id=?1",
+	[SQL_JOB_AGAIN] = "UPDATE job SET state=2, started_ms=NULL, reason=?2, change=?3 WHERE id=?1",
+	[SQL_JOB_WISH] = "UPDATE job SET wish=coalesce(wish, ?2) WHERE id=?1",
+	[SQL_QUEUE_LEAVE] = "UPDATE queue SET running=running-1 WHERE id=?1",
+	[SQL_QUEUE_RETURN] = "UPDATE queue SET running=running-1, head=min(coalesce(head, ?2), ?2) WHERE id=?1",
+	[SQL_QUEUE_HEAD] = "UPDATE queue SET head=?3 WHERE id=?1 AND head=?2",
+
+	[SQL_JOB_ROW] =
+		"SELECT j.id, j.delivery, r.name, r.file, r.cell, j.state, j.attempt, s.name, d.event, d.summary, j.queued_ms,"
+		" j.started_ms, j.ended_ms, j.exit_code, j.reason, j.log_bytes, j.change, d.ruleset FROM job j"
+		" JOIN rule r ON r.id=j.rule JOIN delivery d ON d.id=j.delivery JOIN source s ON s.id=d.source WHERE j.id=?1",
+	[SQL_DELIVERY_ROW] =
+		"SELECT d.id, s.name, d.provider, d.key, d.event, d.action, d.received_ms, d.bytes,"
+		" (SELECT count(*) FROM job j WHERE j.delivery=d.id AND j.rerun=0), d.summary, d.change"
+		" FROM delivery d JOIN source s ON s.id=d.source WHERE d.id=?1",
+	[SQL_DELIVERY_WIDE] = "SELECT headers, event_json, why, ruleset FROM delivery WHERE id=?1",
+	[SQL_DELIVERY_JOBS] = "SELECT id FROM job WHERE delivery=?1 ORDER BY id",
+	[SQL_ATTEMPTS] =
+		"SELECT n, started_ms, ended_ms, state, exit_code, reason, log_bytes, confinement FROM attempt WHERE job=?1 ORDER BY n",
+	[SQL_BODY] = "SELECT data FROM body WHERE delivery=?1",
+	[SQL_JOBS_BELOW] = "SELECT id FROM job WHERE id<?1 ORDER BY id DESC LIMIT ?2",
+	[SQL_JOBS_OF_STATE] = "SELECT id FROM job WHERE id<?1 AND state=?3 AND state<>5 ORDER BY id DESC LIMIT ?2",
+	[SQL_JOBS_SUCCEEDED] = "SELECT id FROM job WHERE id<?1 AND +state=5 ORDER BY id DESC LIMIT ?2",
+	[SQL_RULE_IDS] = "SELECT id FROM rule WHERE name=?1",
+	[SQL_JOBS_OF_RULE] =
+		"SELECT id FROM job INDEXED BY job_rule WHERE id<?1 AND rule=?3 AND (?4=0 OR +state=?4) ORDER BY id DESC LIMIT ?2",
+	[SQL_DELIVERIES_BELOW] = "SELECT id FROM delivery WHERE id<?1 ORDER BY id DESC LIMIT ?2",
+	[SQL_DELIVERIES_OF_SOURCE] =
+		"SELECT id FROM delivery INDEXED BY delivery_source WHERE id<?1 AND source=(SELECT id FROM source WHERE name=?3)"
+		" ORDER BY id DESC LIMIT ?2",
+	[SQL_JOB_CHANGES] = "SELECT change, id FROM job WHERE change>?1 ORDER BY change LIMIT ?2",
+	[SQL_DELIVERY_CHANGES] = "SELECT change, id FROM delivery WHERE change>?1 ORDER BY change LIMIT ?2",
+	[SQL_COUNT_STATE] = "SELECT count(*) FROM job WHERE state=?1 AND state<>5",
+	[SQL_RUNNING] = "SELECT j.id, j.attempt, r.name, j.wish IS NOT NULL FROM job j JOIN rule r ON r.id=j.rule"
+		" WHERE j.state=4 AND j.state<>5 ORDER BY j.id",
+	[SQL_BYTES] = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+
+	[SQL_OLD_JOBS] = "SELECT id, state, queued_ms, ended_ms FROM job WHERE id>?1 ORDER BY id LIMIT ?2",
+	[SQL_OLD_DELIVERIES] = "SELECT id, received_ms FROM delivery WHERE id>?1 ORDER BY id LIMIT ?2",
+	[SQL_OLD_BODIES] = "SELECT delivery, length(data) FROM body WHERE delivery>?1 ORDER BY delivery LIMIT ?2",
+	[SQL_ATTEMPT_NUMBERS] = "SELECT n FROM attempt WHERE job=?1 ORDER BY n",
+	[SQL_ATTEMPTS_DROP] = "DELETE FROM attempt WHERE job=?1",
+	[SQL_JOB_DROP] = "DELETE FROM job WHERE id=?1",
+	[SQL_BODY_BYTES] = "SELECT length(data) FROM body WHERE delivery=?1",
+	[SQL_BODY_DROP] = "DELETE FROM body WHERE delivery=?1",
+	[SQL_DELIVERY_DROP] = "DELETE FROM delivery WHERE id=?1",
+	[SQL_HAS_JOBS] = "SELECT 1 FROM job WHERE delivery=?1 LIMIT 1",
+	[SQL_HAS_OPEN_JOBS] = "SELECT 1 FROM job WHERE delivery=?1 AND state<=4 LIMIT 1",
+	[SQL_IDLE_QUEUES] = "SELECT id, running=0 AND head IS NULL FROM queue WHERE id>?1 ORDER BY id LIMIT ?2",
+	[SQL_QUEUE_DROP] = "DELETE FROM queue WHERE id=?1",
+};
+
+const char *sql_text(enum sql which)
+{
+	assert(texts[which]);
+	return texts[which];
+}

@@ -1,0 +1,591 @@
+/* store/write.c - one transaction.
+ *
+ * A job waits in a queue and a queue has slots. The queue's row says how many of its slots are taken and which job waits
+ * at its head; whoever changes a job's state changes that row with it, so finding the next job to run is one look into
+ * the index of ready queues, and the jobs behind the head are never walked. Jobs are numbered in the order of arrival,
+ * and the smallest number goes first: within a queue and, where the slots of all are short, among queues (I9).
+ *
+ * The attempt number is the fence: it is written with the slot, and a result with another number changes nothing. */
+#include "store/write.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "store/rows.h"
+#include "store/schema.h"
+
+static enum db_rc read_meta(struct writer *w)
+{
+	sqlite3_stmt *row;
+	enum db_rc rc = db_first(&w->db, SQL_META, NULL, 0, &row);
+
+	if (rc != DB_ROW)
+		return DB_BROKEN;
+	w->now = (struct tally){ .change = sqlite3_column_int64(row, 0), .last_delivery = sqlite3_column_int64(row, 1),
+				 .last_job = sqlite3_column_int64(row, 2), .deliveries = sqlite3_column_int64(row, 3),
+				 .body_bytes = sqlite3_column_int64(row, 4) };
+	db_end(row);
+	rc = db_int(&w->db, SQL_COUNT_STATE, VALUES(INT(JOB_RUNNING)), &w->now.running);
+	w->durable = w->now;
+	return rc;
+}
+
+int writer_open(struct writer *w, const char *path, int jobs_max, struct err *e)
+{
+	*w = (struct writer){ .jobs_max = jobs_max };
+	if (db_open(path, DB_WRITER, &w->db, e) < 0)
+		return -1;
+	if (schema_migrate(&w->db, e) < 0)
+		goto failed;
+	if (read_meta(w) != DB_ROW) {
+		err_set(e, ERR_IO, "database %s: %s", path, w->db.error);
+		goto failed;
+	}
+	return 0;
+failed:
+	db_close(&w->db);
+	return -1;
+}
+
+void writer_close(struct writer *w)
+{
+	db_close(&w->db);
+	free(w->touched);
+	free(w->claimed);
+	free(w->fresh);
+}
+
+/* ---- the transaction and its savepoints ---- */
+
+static void forget(struct writer *w)
+{
+	w->n_touched = w->n_claimed = w->n_fresh = 0;
+}
+
+enum db_rc write_begin(struct writer *w)
+{
+	forget(w);
+	w->now_ms = wall_ms();
+	return db_run0(&w->db, SQL_BEGIN);
+}
+
+enum db_rc write_rollback(struct writer *w)
+{
+	w->now = w->durable;
+	forget(w);
+	if (sqlite3_get_autocommit(w->db.handle))
+		return DB_OK;                   /* SQLite has done it by itself, or it never began */
+	return db_run0(&w->db, SQL_ROLLBACK);
+}
+
+enum db_rc write_commit(struct writer *w)
+{
+	const struct tally *t = &w->now, *d = &w->durable;
+	enum db_rc rc = DB_OK;
+
+	if (t->change != d->change || t->deliveries != d->deliveries || t->body_bytes != d->body_bytes)
+		rc = db_run(&w->db, SQL_META_SET, VALUES(INT(t->change), INT(t->last_delivery), INT(t->last_job),
+							 INT(t->deliveries), INT(t->body_bytes)));
+	if (rc == DB_OK)
+		rc = db_run0(&w->db, SQL_COMMIT);
+	if (rc == DB_OK)
+		w->durable = w->now;
+	return rc;
+}
+
+static enum db_rc open_request(struct writer *w)
+{
+	w->mark = w->now;
+	w->mark_touched = w->n_touched;
+	w->mark_fresh = w->n_fresh;
+	return db_run0(&w->db, SQL_SAVE);
+}
+
+/* RC is how the request went; a refused one is undone, alone. */
+static enum db_rc close_request(struct writer *w, enum db_rc rc)
+{
+	enum db_rc done;
+
+	if (rc == DB_FULL || rc == DB_BROKEN)
+		return rc;
+	if (rc == DB_REFUSED) {
+		w->now = w->mark;
+		w->n_touched = w->mark_touched;
+		w->n_fresh = w->mark_fresh;
+		done = db_run0(&w->db, SQL_UNDO);
+		if (done != DB_OK)
+			return DB_BROKEN;
+	}
+	done = db_run0(&w->db, SQL_RELEASE);
+	return done == DB_OK ? rc : DB_BROKEN;
+}
+
+/* A statement that must find the row it names: our own bookkeeping said it is there. */
+static enum db_rc must_change_one(struct writer *w, enum db_rc rc)
+{
+	if (rc == DB_OK && sqlite3_changes(w->db.handle) != 1) {
+		memcpy(w->db.error, "a row is missing", sizeof "a row is missing");
+		return DB_BROKEN;
+	}
+	return rc;
+}
+
+static void *grow(void *list, size_t n, size_t *cap, size_t size)
+{
+	if (n < *cap)
+		return list;
+	*cap = *cap ? *cap * 2 : 64;
+	return xrealloc(list, *cap * size);
+}
+
+static int64_t touch(struct writer *w, struct touched t)
+{
+	t.change = ++w->now.change;
+	w->touched = grow(w->touched, w->n_touched, &w->cap_touched, sizeof *w->touched);
+	w->touched[w->n_touched++] = t;
+	return t.change;
+}
+
+/* ---- submit ---- */
+
+/* The id of a row that is known by its text: a source, a rule. */
+static enum db_rc find_or_add(struct writer *w, enum sql find, enum sql add, const struct db_value *values, size_t n, int64_t *id)
+{
+	enum db_rc rc = db_int(&w->db, find, values, n, id);
+
+	if (rc != DB_OK)
+		return rc;
+	rc = db_run(&w->db, add, values, n);
+	*id = sqlite3_last_insert_rowid(w->db.handle);
+	return rc == DB_OK ? DB_ROW : rc;
+}
+
+static enum db_rc join_queue(struct writer *w, const struct submit_job *j, int64_t job, int64_t *queue)
+{
+	sqlite3_stmt *row;
+	enum db_rc rc = db_first(&w->db, SQL_QUEUE_FIND, VALUES(TEXT(j->queue)), &row);
+
+	assert(j->queue_limit >= 1);
+	if (rc == DB_OK) {
+		rc = db_run(&w->db, SQL_QUEUE_ADD, VALUES(TEXT(j->queue), INT(j->queue_limit), INT(job)));
+		*queue = sqlite3_last_insert_rowid(w->db.handle);
+		return rc;
+	}
+	if (rc != DB_ROW)
+		return rc;
+	*queue = sqlite3_column_int64(row, 0);
+	int same = sqlite3_column_int(row, 1) == j->queue_limit && sqlite3_column_type(row, 2) != SQLITE_NULL;
+	db_end(row);
+	if (same)
+		return DB_OK;
+	return db_run(&w->db, SQL_QUEUE_JOIN, VALUES(INT(*queue), INT(j->queue_limit), INT(job)));
+}
+
+static enum db_rc add_job(struct writer *w, struct submit *r, int index)
+{
+	struct submit_job *j = &r->jobs[index];
+	int64_t rule, queue, job = ++w->now.last_job;
+	enum db_rc rc = find_or_add(w, SQL_RULE_FIND, SQL_RULE_ADD, VALUES(TEXT(j->rule), TEXT(j->file), TEXT(j->cell)), &rule);
+
+	if (rc != DB_ROW)
+		return rc;
+	rc = join_queue(w, j, job, &queue);
+	if (rc != DB_OK)
+		return rc;
+	j->job = job;
+	w->fresh = grow(w->fresh, w->n_fresh, &w->cap_fresh, sizeof *w->fresh);
+	w->fresh[w->n_fresh++] = (struct fresh){ job, r, index };
+	return db_run(&w->db, SQL_JOB_ADD, VALUES(INT(job), INT(r->delivery), INT(rule), INT(queue), INT(j->timeout_ms),
+						  INT(w->now_ms), INT(touch(w, (struct touched){ .job = job }))));
+}
+
+static enum db_rc first_jobs(struct writer *w, struct submit *r)
+{
+	struct buf json = BUF(1 << 20);
+	sqlite3_stmt *row;
+	enum db_rc rc = db_first(&w->db, SQL_FIRST_JOBS, VALUES(INT(r->delivery)), &row);
+
+	buf_addc(&json, '[');
+	for (; rc == DB_ROW; rc = db_step(&w->db, row)) {
+		buf_adds(&json, json.len > 1 ? ",{\"rule\":" : "{\"rule\":");
+		buf_add_json(&json, column_slice(row, 0));
+		buf_addf(&json, ",\"job\":%lld}", (long long)sqlite3_column_int64(row, 1));
+	}
+	buf_addc(&json, ']');
+	r->first_jobs_json = buf_take(&json);
+	return rc;
+}
+
+static enum db_rc submit_duplicate(struct writer *w, struct submit *r, int64_t source)
+{
+	enum db_rc rc = db_int(&w->db, SQL_DELIVERY_FIND, VALUES(INT(source), TEXT(r->key)), &r->delivery);
+
+	if (rc != DB_ROW)
+		return rc == DB_OK ? DB_BROKEN : rc;
+	r->outcome = STORE_DUPLICATE;
+	return first_jobs(w, r);
+}
+
+static enum db_rc submit_rows(struct writer *w, struct submit *r)
+{
+	int64_t source;
+	struct tally before = w->now;
+	enum db_rc rc = find_or_add(w, SQL_SOURCE_FIND, SQL_SOURCE_ADD, VALUES(TEXT(r->source)), &source);
+
+	if (rc != DB_ROW)
+		return rc;
+	r->delivery = ++w->now.last_delivery;
+	int64_t change = touch(w, (struct touched){ .delivery = r->delivery });
+	rc = db_run(&w->db, SQL_DELIVERY_ADD, VALUES(INT(r->delivery), INT(source), TEXT(r->key), TEXT(r->provider), TEXT(r->event),
+						     TEXT(r->action), INT(r->received_ms), INT((int64_t)r->body.len), INT(change),
+						     TEXT(r->summary_json), TEXT(r->ruleset), TEXT(r->event_json),
+						     TEXT(r->headers_json), TEXT(r->why_json)));
+	if (rc != DB_OK)
+		return rc;
+	if (sqlite3_changes(w->db.handle) == 0) {
+		w->now = before;
+		w->n_touched--;
+		return submit_duplicate(w, r, source);
+	}
+	rc = db_run(&w->db, SQL_BODY_ADD, VALUES(INT(r->delivery), BLOB(buf_slice(&r->body))));
+	for (int i = 0; i < r->n_jobs && rc == DB_OK; i++)
+		rc = add_job(w, r, i);
+	w->now.deliveries++;
+	w->now.body_bytes += (int64_t)r->body.len;
+	r->outcome = STORE_OK;
+	return rc;
+}
+
+enum db_rc write_submit(struct writer *w, struct submit *r)
+{
+	assert(r->key && r->key[0]);
+	enum db_rc rc = open_request(w);
+	return rc == DB_OK ? close_request(w, submit_rows(w, r)) : rc;
+}
+
+/* ---- finish, cancel, started ---- */
+
+struct holder {
+	enum job_state state;
+	int attempt;
+	int64_t queue;
+	char wish[256];                 /* "" where nobody asked for an end */
+};
+
+static enum db_rc job_holder(struct writer *w, int64_t job, struct holder *out)
+{
+	sqlite3_stmt *row;
+	enum db_rc rc = db_first(&w->db, SQL_JOB_HOLDER, VALUES(INT(job)), &row);
+
+	if (rc != DB_ROW)
+		return rc;
+	*out = (struct holder){ .state = (enum job_state)sqlite3_column_int(row, 0), .attempt = sqlite3_column_int(row, 1),
+				.queue = sqlite3_column_int64(row, 2) };
+	struct slice wish = slice_upto(column_slice(row, 3), sizeof out->wish - 1);
+	if (wish.len)
+		memcpy(out->wish, wish.ptr, wish.len);
+	db_end(row);
+	return DB_ROW;
+}
+
+static enum db_rc end_attempt(struct writer *w, const struct job_result *res)
+{
+	return must_change_one(w, db_run(&w->db, SQL_ATTEMPT_END,
+					 VALUES(INT(res->job), INT(res->attempt), INT(res->state), INT(w->now_ms), INT(res->exit_code),
+						TEXT(res->reason), INT(res->log_bytes))));
+}
+
+static enum db_rc end_job(struct writer *w, const struct job_result *res, const struct holder *h)
+{
+	enum db_rc rc = end_attempt(w, res);
+
+	if (rc != DB_OK)
+		return rc;
+	int64_t change = touch(w, (struct touched){ .job = res->job, .attempt = res->attempt, .attempt_ended = 1,
+						    .log_bytes = res->log_bytes });
+	rc = must_change_one(w, db_run(&w->db, SQL_JOB_END, VALUES(INT(res->job), INT(res->state), INT(w->now_ms), INT(res->exit_code),
+								   TEXT(res->reason), INT(res->log_bytes), INT(change))));
+	if (rc != DB_OK)
+		return rc;
+	w->now.running--;
+	return must_change_one(w, db_run(&w->db, SQL_QUEUE_LEAVE, VALUES(INT(h->queue))));
+}
+
+/* Back to where it stood: its number is older than that of any job that waits, so it is the head again. */
+static enum db_rc queue_again(struct writer *w, const struct job_result *res, const struct holder *h)
+{
+	enum db_rc rc = end_attempt(w, res);
+
+	if (rc != DB_OK)
+		return rc;
+	int64_t change = touch(w, (struct touched){ .job = res->job, .attempt = res->attempt, .attempt_ended = 1,
+						    .log_bytes = res->log_bytes });
+	rc = must_change_one(w, db_run(&w->db, SQL_JOB_AGAIN, VALUES(INT(res->job), TEXT(res->reason), INT(change))));
+	if (rc != DB_OK)
+		return rc;
+	w->now.running--;
+	return must_change_one(w, db_run(&w->db, SQL_QUEUE_RETURN, VALUES(INT(h->queue), INT(res->job))));
+}
+
+static enum db_rc finish_rows(struct writer *w, struct finish *r)
+{
+	struct job_result res = r->result;
+	struct holder h;
+	enum db_rc rc = job_holder(w, res.job, &h);
+
+	if (rc != DB_ROW) {
+		r->outcome = STORE_NOT_FOUND;
+		return rc;
+	}
+	if (h.state != JOB_RUNNING || h.attempt != res.attempt) {
+		r->outcome = STORE_STALE;
+		return DB_OK;
+	}
+	r->outcome = STORE_OK;
+	if (!r->again)
+		return end_job(w, &res, &h);
+	if (!job_state_is_final(res.state))
+		res.state = JOB_LOST;
+	if (!h.wish[0])
+		return queue_again(w, &res, &h);
+	res.state = JOB_CANCELLED;
+	memcpy(res.reason, h.wish, sizeof res.reason);
+	return end_job(w, &res, &h);
+}
+
+enum db_rc write_finish(struct writer *w, struct finish *r)
+{
+	assert(r->again || job_state_is_final(r->result.state));
+	enum db_rc rc = open_request(w);
+	return rc == DB_OK ? close_request(w, finish_rows(w, r)) : rc;
+}
+
+static enum db_rc next_in_queue(struct writer *w, int64_t queue, int64_t after, struct db_value *out)
+{
+	int64_t next;
+	enum db_rc rc = db_int(&w->db, SQL_NEXT_IN_QUEUE, VALUES(INT(queue), INT(after)), &next);
+
+	*out = rc == DB_ROW ? INT(next) : NOTHING;
+	return rc == DB_ROW ? DB_OK : rc;
+}
+
+static enum db_rc cancel_waiting(struct writer *w, struct cancel *r, const struct holder *h)
+{
+	struct db_value next;
+	int64_t change = touch(w, (struct touched){ .job = r->job });
+	enum db_rc rc = must_change_one(w, db_run(&w->db, SQL_JOB_END, VALUES(INT(r->job), INT(JOB_CANCELLED), INT(w->now_ms), NOTHING,
+									      TEXT(r->reason), NOTHING, INT(change))));
+	r->state = JOB_CANCELLED;
+	if (rc == DB_OK)
+		rc = next_in_queue(w, h->queue, r->job, &next);
+	if (rc == DB_OK)
+		rc = db_run(&w->db, SQL_QUEUE_HEAD, VALUES(INT(h->queue), INT(r->job), next));
+	return rc;
+}
+
+static enum db_rc cancel_rows(struct writer *w, struct cancel *r)
+{
+	struct holder h;
+	enum db_rc rc = job_holder(w, r->job, &h);
+
+	if (rc != DB_ROW) {
+		r->outcome = STORE_NOT_FOUND;
+		return rc;
+	}
+	r->state = h.state;
+	r->attempt = h.attempt;
+	r->outcome = job_state_is_final(h.state) ? STORE_STALE : STORE_OK;
+	if (r->outcome == STORE_STALE)
+		return DB_OK;
+	if (h.state != JOB_RUNNING)
+		return cancel_waiting(w, r, &h);
+	return must_change_one(w, db_run(&w->db, SQL_JOB_WISH, VALUES(INT(r->job), TEXT(r->reason[0] ? r->reason : "cancelled"))));
+}
+
+enum db_rc write_cancel(struct writer *w, struct cancel *r)
+{
+	enum db_rc rc = open_request(w);
+	return rc == DB_OK ? close_request(w, cancel_rows(w, r)) : rc;
+}
+
+enum db_rc write_started(struct writer *w, int64_t job, int attempt, const char *confinement)
+{
+	return db_run(&w->db, SQL_STARTED, VALUES(INT(job), INT(attempt), TEXT(confinement)));
+}
+
+/* ---- claim ---- */
+
+static enum db_rc claim_one(struct writer *w, int64_t queue, int64_t job)
+{
+	struct holder h;
+	struct db_value next;
+	enum db_rc rc = job_holder(w, job, &h);
+
+	if (rc != DB_ROW || h.state != JOB_QUEUED) {
+		if (rc == DB_ROW || rc == DB_OK)
+			memcpy(w->db.error, "a queue's head does not wait", sizeof "a queue's head does not wait");
+		return rc == DB_FULL ? rc : DB_BROKEN;
+	}
+	int attempt = h.attempt + 1;
+	int64_t change = touch(w, (struct touched){ .job = job, .attempt = attempt });
+	rc = db_run(&w->db, SQL_JOB_CLAIM, VALUES(INT(job), INT(attempt), INT(w->now_ms), INT(change)));
+	if (rc == DB_OK)
+		rc = db_run(&w->db, SQL_ATTEMPT_ADD, VALUES(INT(job), INT(attempt), INT(w->now_ms)));
+	if (rc == DB_OK)
+		rc = next_in_queue(w, queue, job, &next);
+	if (rc == DB_OK)
+		rc = must_change_one(w, db_run(&w->db, SQL_QUEUE_TAKE, VALUES(INT(queue), next)));
+	w->now.running++;
+	w->claimed = grow(w->claimed, w->n_claimed, &w->cap_claimed, sizeof *w->claimed);
+	w->claimed[w->n_claimed++] = (struct claimed){ .job = job, .attempt = attempt };
+	return rc == DB_REFUSED ? DB_BROKEN : rc;
+}
+
+enum db_rc write_claims(struct writer *w)
+{
+	while (w->may_claim && w->now.running < w->jobs_max) {
+		sqlite3_stmt *row;
+		enum db_rc rc = db_first(&w->db, SQL_READY, NULL, 0, &row);
+		if (rc != DB_ROW)
+			return rc;
+		int64_t queue = sqlite3_column_int64(row, 0), job = sqlite3_column_int64(row, 1);
+		db_end(row);
+		rc = claim_one(w, queue, job);
+		if (rc != DB_OK)
+			return rc;
+	}
+	return DB_OK;
+}
+
+/* ---- after the commit ---- */
+
+static int by_job(const void *key, const void *item)
+{
+	int64_t a = *(const int64_t *)key, b = ((const struct fresh *)item)->job;
+	return a < b ? -1 : a > b;
+}
+
+/* Jobs are numbered as they come, so the list is sorted. */
+static const struct fresh *find_fresh(const struct writer *w, size_t claimed)
+{
+	if (claimed >= w->n_claimed || !w->n_fresh)
+		return NULL;
+	return bsearch(&w->claimed[claimed].job, w->fresh, w->n_fresh, sizeof *w->fresh, by_job);
+}
+
+static struct buf buf_copy(const struct buf *b)
+{
+	struct buf out = BUF(b->max > b->len ? b->max : b->len);
+	buf_add(&out, buf_slice(b));
+	return out;
+}
+
+/* Claims come in the order of the jobs' numbers, so the jobs of one submit stand together: the last takes the bytes. */
+static struct claim *claim_from_submit(struct writer *w, size_t i, const struct fresh *f)
+{
+	struct submit *s = f->from;
+	const struct submit_job *j = &s->jobs[f->index];
+	const struct fresh *next = find_fresh(w, i + 1);
+	struct claim *c = xcalloc(1, sizeof *c);
+
+	*c = (struct claim){ .job = j->job, .delivery = s->delivery, .attempt = w->claimed[i].attempt, .rule = xstrdup(j->rule),
+			     .file = xstrdup(j->file), .cell = xstrdup(j->cell ? j->cell : ""), .ruleset = xstrdup(s->ruleset),
+			     .source = xstrdup(s->source), .timeout_ms = j->timeout_ms, .received_ms = s->received_ms,
+			     .reason = xstrdup("") };
+	if (next && next->from == s) {
+		c->event_json = xstrdup(s->event_json);
+		c->headers_json = xstrdup(s->headers_json);
+		c->body = buf_copy(&s->body);
+	} else {
+		c->event_json = TAKE(&s->event_json);
+		c->headers_json = TAKE(&s->headers_json);
+		c->body = s->body;
+		s->body = (struct buf){ .max = c->body.max };
+	}
+	return c;
+}
+
+static struct claim *claim_from_row(sqlite3_stmt *row, const struct claimed *taken)
+{
+	struct claim *c = xcalloc(1, sizeof *c);
+	struct slice body = column_slice(row, 10);
+
+	c->job = taken->job;
+	c->attempt = taken->attempt;
+	c->rule = slice_dup(column_slice(row, 0));
+	c->file = slice_dup(column_slice(row, 1));
+	c->cell = slice_dup(column_slice(row, 2));
+	c->ruleset = slice_dup(column_slice(row, 3));
+	c->source = slice_dup(column_slice(row, 4));
+	c->event_json = slice_dup(column_slice(row, 5));
+	c->headers_json = slice_dup(column_slice(row, 6));
+	c->received_ms = sqlite3_column_int64(row, 7);
+	c->timeout_ms = sqlite3_column_int64(row, 8);
+	c->delivery = sqlite3_column_int64(row, 9);
+	c->body = BUF(body.len);
+	buf_add(&c->body, body);
+	c->reason = slice_dup(column_slice(row, 11));
+	return c;
+}
+
+enum db_rc write_claim_take(struct writer *w, size_t i, struct claim **out)
+{
+	const struct fresh *f = find_fresh(w, i);
+	sqlite3_stmt *row;
+
+	if (f) {
+		*out = claim_from_submit(w, i, f);
+		return DB_ROW;
+	}
+	enum db_rc rc = db_first(&w->db, SQL_CLAIM_ROW, VALUES(INT(w->claimed[i].job), INT(w->claimed[i].attempt)), &row);
+	if (rc != DB_ROW)
+		return rc == DB_OK ? DB_BROKEN : rc;
+	*out = claim_from_row(row, &w->claimed[i]);
+	db_end(row);
+	return DB_ROW;
+}
+
+/* A text is known by its length alone until the buffer has stopped moving. */
+static enum db_rc add_change(struct writer *w, const struct touched *t, struct notice *n)
+{
+	struct buf *texts = notice_texts(n);
+	size_t at = texts->len;
+	struct job_brief brief = { 0 };
+	int64_t change = 0;
+	enum db_rc rc = t->job ? row_job(&w->db, t->job, texts, &brief) : row_delivery(&w->db, t->delivery, texts, &change);
+
+	if (rc != DB_ROW)
+		return rc;
+	if (t->job && brief.change != t->change && !t->attempt_ended) {
+		texts->len = at;                /* a later entry tells it */
+		return DB_OK;
+	}
+	n->changes[n->n++] = (struct change){
+		.change = t->change, .job = t->job, .delivery = t->delivery, .state = brief.state,
+		.attempt = t->attempt ? t->attempt : brief.attempt, .attempt_ended = t->attempt_ended,
+		.log_bytes = t->attempt_ended ? t->log_bytes : -1, .json = { NULL, texts->len - at },
+	};
+	return DB_OK;
+}
+
+enum db_rc write_notice(struct writer *w, struct notice **out)
+{
+	struct notice *n = notice_new(w->n_touched);
+	enum db_rc rc = DB_OK;
+	size_t at = 0;
+
+	for (size_t i = 0; i < w->n_touched && rc == DB_OK; i++)
+		rc = add_change(w, &w->touched[i], n);
+	for (size_t i = 0; i < n->n; i++) {
+		n->changes[i].json.ptr = notice_texts(n)->ptr + at;
+		at += n->changes[i].json.len;
+	}
+	if (rc == DB_OK && n->n) {
+		*out = n;
+		return DB_ROW;
+	}
+	notice_unref(n);
+	return rc;
+}

@@ -1,0 +1,61 @@
+/* store/write.h - what one transaction does: submits, results, cancels, claims. Everything a decision needs is read and
+ * written between write_begin and write_commit; nothing is decided from memory that a rollback would not restore.
+ * The writer's thread only. Inside store/ only. */
+#pragma once
+#include "store/db.h"
+#include "store/store.h"
+
+/* The row of `meta`, and how many jobs run: kept beside the database, restored where a transaction is undone. */
+struct tally {
+	int64_t change, last_delivery, last_job, deliveries, body_bytes;
+	int64_t running;
+};
+
+/* What changed in this transaction, in order. A later change of the same row makes an earlier one moot, unless that
+ * one ended an attempt. */
+struct touched {
+	int64_t change, job, delivery;
+	int attempt, attempt_ended;
+	int64_t log_bytes;
+};
+struct claimed { int64_t job, delivery; int attempt; };
+struct fresh { int64_t job; struct submit *from; int index; };  /* a job submitted in this transaction */
+
+struct writer {
+	struct db db;
+	struct tally now, durable, mark;        /* as of this instant; the last commit; the request's beginning */
+	int64_t now_ms;                         /* wall time of the transaction */
+	int jobs_max, may_claim;
+	struct touched *touched;
+	struct claimed *claimed;
+	struct fresh *fresh;
+	size_t n_touched, cap_touched, mark_touched;
+	size_t n_claimed, cap_claimed;
+	size_t n_fresh, cap_fresh, mark_fresh;
+};
+
+/* The database at PATH, migrated. */
+int writer_open(struct writer *w, const char *path, int jobs_max, struct err *e) MUST_USE;
+void writer_close(struct writer *w);
+
+/* Any of these may say DB_FULL or DB_BROKEN: then the transaction is to be given up by write_rollback, which restores
+ * the tallies. A request that is refused (DB_REFUSED) has changed nothing; the others stand. */
+enum db_rc write_begin(struct writer *w);
+enum db_rc write_submit(struct writer *w, struct submit *r);
+enum db_rc write_finish(struct writer *w, struct finish *r);
+enum db_rc write_cancel(struct writer *w, struct cancel *r);
+enum db_rc write_started(struct writer *w, int64_t job, int attempt, const char *confinement);
+enum db_rc write_claims(struct writer *w);      /* as many as there are slots, the oldest job first */
+enum db_rc write_commit(struct writer *w);
+enum db_rc write_rollback(struct writer *w);
+
+/* After the commit: what claim I of this transaction needs to run; moves bytes out of the submit that brought them where it
+ * can. DB_ROW with *out owned. */
+enum db_rc write_claim_take(struct writer *w, size_t i, struct claim **out);
+/* After the commit: DB_ROW with *out owned (one reference), DB_OK where nothing changed. */
+enum db_rc write_notice(struct writer *w, struct notice **out);
+
+/* store/notice.c: a notice with room for N changes, n = 0, and one reference. */
+struct notice *notice_new(size_t room);
+struct buf *notice_texts(struct notice *n);     /* what the changes' json borrows from; the maker's, until it is posted */
+struct notice *notice_ref(struct notice *n);
