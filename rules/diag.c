@@ -1,6 +1,7 @@
 /* rules/diag.c - diagnostics: kept in a list, printed as compilers do. */
 #include "rules/diag.h"
 
+#include <ctype.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #define KEPT_MAX 200
 #define WORD_MAX 64
+#define LINE_MAX_BYTES 500
 
 void diags_fini(struct diags *d)
 {
@@ -49,6 +51,53 @@ void diags_add(struct diags *d, enum severity s, const char *file, int line, int
 	if (vasprintf(&x->text, fmt, ap) < 0)
 		abort();
 	va_end(ap);
+}
+
+/* One past the word or the quoted text that begins at COL. */
+static int end_of_token(const char *line, int col)
+{
+	const char *p = line + col - 1;
+
+	if (*p == '"' || *p == '\'') {
+		const char *close = strchr(p + 1, *p);
+		return close ? (int)(close - line) + 2 : col + 1;
+	}
+	while (isalnum((unsigned char)*p) || *p == '_')
+		p++;
+	return (int)(p - line) + 1 > col ? (int)(p - line) + 1 : col + 1;
+}
+
+/* The line that begins at offset AT, at most LINE_MAX_BYTES of it; owned. */
+static char *copy_line(struct slice text, size_t at)
+{
+	struct slice line = slice_from(text, at), rest;
+
+	slice_cut(line, '\n', &line, &rest);
+	if (line.len && line.ptr[line.len - 1] == '\r')
+		line.len--;
+	char *copy = slice_dup(slice_upto(line, LINE_MAX_BYTES));
+	for (char *c = copy; *c; c++)
+		if ((unsigned char)*c < 0x20 && *c != '\t')
+			*c = ' ';
+	return copy;
+}
+
+void diags_show(struct diags *d, const char *file, struct slice text)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		struct diag *x = &d->list[i];
+		size_t at = 0;
+		int line = 1;
+		if (!x->line || x->source_line || strcmp(x->file, file) != 0)
+			continue;
+		for (ptrdiff_t next; line < x->line && (next = slice_chr(slice_from(text, at), '\n')) >= 0; line++)
+			at += (size_t)next + 1;
+		if (line < x->line || at > text.len)
+			continue;
+		x->source_line = copy_line(text, at);
+		if (x->col && (size_t)x->col <= strlen(x->source_line) && x->end_col <= x->col)
+			x->end_col = end_of_token(x->source_line, x->col);
+	}
 }
 
 static int by_place(const void *a, const void *b)
@@ -207,8 +256,7 @@ static size_t distance(struct slice a, struct slice b)
 const char *did_you_mean(struct slice word, const char *const *words)
 {
 	const char *best = NULL;
-	/* A third of the word may differ, and two letters of a short one. */
-	size_t least = (word.len < 6 ? 2 : word.len / 3) + 1;
+	size_t least = (word.len < 6 ? 1 : word.len / 3) + 1;   /* a third of the word may differ, one letter of a short one */
 
 	if (word.len > WORD_MAX || word.len < 2)
 		return NULL;

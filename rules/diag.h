@@ -20,10 +20,12 @@ struct diags {
 void diags_fini(struct diags *d);
 void diags_add(struct diags *d, enum severity s, const char *file, int line, int col, int end_col, const char *code,
 	       const char *fmt, ...) PRINTF(8, 9);                                       /* at most 200 are kept */
+/* Give those of FILE that have a place and no source line theirs from TEXT, and an end where they have none. */
+void diags_show(struct diags *d, const char *file, struct slice text);
 void diags_sort(struct diags *d);                                                        /* by file, line, col; doubles go */
 /* "rules/docs.lua:10:3: error: unknown … [E102]\n   10 |   timout = …\n      |   ^~~~~~\n" */
 void diags_print(const struct diags *d, struct buf *out, int colour);
 void diags_json(const struct diags *d, struct buf *out);                                 /* an array */
 int diags_parse_json(struct slice json, struct diags *out);                              /* 0, -1 */
-/* The nearest of WORDS (NULL-ended) by edit distance, at most a third of the length; NULL for none. */
+/* The nearest of WORDS (NULL-ended) by edit distance, at most a third of the length (one of a short word); NULL for none. */
 const char *did_you_mean(struct slice word, const char *const *words);

@@ -20,23 +20,27 @@ static struct slice text_of(struct arena *a, const json_t *v)
 	return arena_copy(a, (struct slice){ json_string_value(v), json_string_length(v) });
 }
 
-/* [line, col] */
-static void place_of(const json_t *v, int *line, int *col)
+/* The pair of [line, col] or [line, col, line, col] that begins at FIRST. */
+static void place_of(const json_t *v, size_t first, int *line, int *col)
 {
-	if (json_array_size(v) != 2)
+	if (json_array_size(v) < first + 2)
 		return;
-	*line = (int)json_integer_value(json_array_get(v, 0));
-	*col = (int)json_integer_value(json_array_get(v, 1));
+	*line = (int)json_integer_value(json_array_get(v, first));
+	*col = (int)json_integer_value(json_array_get(v, first + 1));
 }
 
-static struct node *build(struct arena *a, const json_t *v, int depth, struct err *e);
+/* AROUND: the nearest place known. */
+struct around {
+	int line, col, depth;
+};
+static struct node *build(struct arena *a, const json_t *v, struct around in, struct err *e);
 
 static int by_key(const void *a, const void *b)
 {
 	return slice_cmp(((const struct node_member *)a)->key, ((const struct node_member *)b)->key);
 }
 
-static int build_items(struct arena *a, const json_t *v, struct node *out, int depth, struct err *e)
+static int build_items(struct arena *a, const json_t *v, struct node *out, struct around in, struct err *e)
 {
 	const json_t *list = json_object_get(v, "l"), *places = json_object_get(v, "lat"), *item;
 	size_t i;
@@ -44,17 +48,15 @@ static int build_items(struct arena *a, const json_t *v, struct node *out, int d
 	out->n_items = json_array_size(list);
 	out->items = arena_alloc(a, out->n_items, sizeof *out->items);
 	json_array_foreach(list, i, item) {
-		struct node *n = build(a, item, depth + 1, e);
-		if (!n)
+		struct around item_in = in;
+		place_of(json_array_get(places, i), 0, &item_in.line, &item_in.col);
+		if (!(out->items[i] = build(a, item, item_in, e)))
 			return -1;
-		if (!n->line)
-			place_of(json_array_get(places, i), &n->line, &n->col);
-		out->items[i] = n;
 	}
 	return 0;
 }
 
-static int build_members(struct arena *a, const json_t *v, struct node *out, int depth, struct err *e)
+static int build_members(struct arena *a, const json_t *v, struct node *out, struct around in, struct err *e)
 {
 	json_t *map = json_object_get(v, "m"), *item;
 	const json_t *places = json_object_get(v, "mat");
@@ -66,14 +68,14 @@ static int build_members(struct arena *a, const json_t *v, struct node *out, int
 	json_object_foreach(map, key, item) {
 		struct node_member *m = &out->members[at++];
 		m->key = arena_copy(a, slice_of(key));
-		m->value = build(a, item, depth + 1, e);
-		if (!m->value)
+		const json_t *place = json_object_get(places, key);
+		m->line = in.line;
+		m->col = in.col;
+		place_of(place, 0, &m->line, &m->col);
+		struct around value_in = { m->line, m->col, in.depth };
+		place_of(place, 2, &value_in.line, &value_in.col);
+		if (!(m->value = build(a, item, value_in, e)))
 			return -1;
-		place_of(json_object_get(places, key), &m->line, &m->col);
-		if (!m->value->line) {
-			m->value->line = m->line;
-			m->value->col = m->col;
-		}
 	}
 	qsort(out->members, out->n_members, sizeof *out->members, by_key);
 	return 0;
@@ -83,7 +85,8 @@ static int build_object(struct arena *a, const json_t *v, struct node *out, int 
 {
 	const json_t *secret = json_object_get(v, "secret");
 
-	place_of(json_object_get(v, "at"), &out->line, &out->col);
+	place_of(json_object_get(v, "at"), 0, &out->line, &out->col);
+	struct around in = { out->line, out->col, depth + 1 };
 	if (secret) {
 		out->kind = NODE_SECRET;
 		out->text = text_of(a, secret);
@@ -91,17 +94,20 @@ static int build_object(struct arena *a, const json_t *v, struct node *out, int 
 	}
 	if (json_object_get(v, "null") || json_object_get(v, "fn")) {
 		out->kind = json_object_get(v, "null") ? NODE_NULL : NODE_FUNCTION;
+		out->is_bad = json_object_get(v, "bad") != NULL;
 		return 0;
 	}
 	out->kind = NODE_TABLE;
-	return build_items(a, v, out, depth, e) < 0 ? -1 : build_members(a, v, out, depth, e);
+	return build_items(a, v, out, in, e) < 0 ? -1 : build_members(a, v, out, in, e);
 }
 
-static struct node *build(struct arena *a, const json_t *v, int depth, struct err *e)
+static struct node *build(struct arena *a, const json_t *v, struct around in, struct err *e)
 {
 	struct node *out = arena_alloc(a, 1, sizeof *out);
 
-	if (depth > DEPTH_MAX) {
+	out->line = in.line;
+	out->col = in.col;
+	if (in.depth > DEPTH_MAX) {
 		err_set(e, ERR_LIMIT, "tables are nested deeper than %d", DEPTH_MAX);
 		return NULL;
 	}
@@ -125,7 +131,7 @@ static struct node *build(struct arena *a, const json_t *v, int depth, struct er
 		out->integer = json_is_true(v);
 		return out;
 	case JSON_OBJECT:
-		return build_object(a, v, out, depth, e) < 0 ? NULL : out;
+		return build_object(a, v, out, in.depth, e) < 0 ? NULL : out;
 	case JSON_ARRAY:
 	case JSON_NULL:
 		break;
@@ -143,7 +149,7 @@ int node_doc_parse(struct slice json, struct node_doc **out, struct err *e)
 		return err_set(e, ERR_INPUT, "not JSON: %s (byte %d)", bad.text, bad.position);
 	struct node_doc *d = xcalloc(1, sizeof *d);
 	d->arena = arena_new();
-	d->root = build(d->arena, v, 0, e);
+	d->root = build(d->arena, v, (struct around){ 0 }, e);
 	json_decref(v);
 	if (!d->root) {
 		node_doc_free(d);

@@ -3,8 +3,9 @@
  *
  * JSON form. A scalar: a string, number, true, false. `null` the Lua constant: {"null":1}. A secret: {"secret":"name"}.
  * A function: {"fn":1}. A table: {"l":[items], "m":{"key":value}}, either left out when empty. Any object may carry
- * "at":[line,col] of its beginning; a table also "mat":{"key":[line,col]} and "lat":[[line,col]…] of its keys and items
- * (scalars have no object of their own, so their places stand there). */
+ * "at":[line,col] of its beginning; a table also "mat":{"key":[line,col]} or {"key":[line,col,line,col]}, of the key and of its
+ * value, and "lat":[[line,col]…] of its items (scalars have no object of their own, so their places stand there). What eval has
+ * reported as an error already is {"null":1,"bad":1}. */
 #pragma once
 #include "base/buf.h"
 #include "base/err.h"
@@ -14,7 +15,8 @@ enum node_kind { NODE_STRING = 1, NODE_INTEGER, NODE_NUMBER, NODE_BOOL, NODE_NUL
 struct node_member;
 struct node {
 	enum node_kind kind;
-	int line, col;                  /* of the value; 0 where unknown */
+	int line, col;                  /* of the value, or of the nearest thing around it whose place is known; 0: unknown */
+	int is_bad;                     /* NODE_NULL in the place of what has been reported: say no more about it */
 	struct slice text;              /* NODE_STRING, NODE_SECRET (its name) */
 	int64_t integer;                /* NODE_INTEGER, NODE_BOOL */
 	double number;                  /* NODE_NUMBER */

@@ -1,0 +1,35 @@
+/* rules/check.h - a file's declarations against the schema (rules/schema.h): what is unknown, missing, of the wrong type
+ * or without meaning is said, all of it at once, with its place and, where one is near, the word that was meant.
+ *
+ * After a check without errors the tree holds no unknown key, every value has one of the types that its row of the schema
+ * names, and every required key is there. Nodes with is_bad stand for what eval has already reported. Pure; any thread. */
+#pragma once
+#include "rules/diag.h"
+#include "rules/node.h"
+
+struct provider;
+
+struct check_decl {                     /* all borrowed */
+	struct slice kind, name;        /* "rule", "docs"; name.len 0 where it has none */
+	int line, col;                  /* of the declaration */
+	const struct node *value;       /* NULL: none was given, which eval has reported */
+};
+struct check_file {
+	const char *path;               /* "pushrod.lua", "rules/docs.lua", "plugins/providers/x.lua" */
+	struct slice text;              /* its Lua text, for the lines that diagnostics show; may be empty */
+	const struct check_decl *decls;
+	size_t n;
+};
+struct check_source {                   /* a source that pushrod.lua declares */
+	struct slice name;
+	const struct provider *provider;        /* NULL: none, or one that did not compile; its events are then unknown */
+};
+struct check_context {                  /* what other files say */
+	const struct check_source *sources;
+	size_t n_sources;
+	const char *const *providers;   /* names of all providers, NULL-ended; NULL: do not check */
+	int sources_unknown;            /* pushrod.lua has errors: do not hold a missing source against a rule */
+};
+
+/* Diagnostics are appended to OUT, those of this file with their source line. */
+void check_file(const struct check_file *f, const struct check_context *ctx, struct diags *out);
