@@ -1,0 +1,420 @@
+/* rules/compile.c - from eval's bundle to a rule set. In order: the providers; every declaration against the schema
+ * (rules/check.h); then, of a tree that is known to be well formed, config and sources, then rules, then what is shared by
+ * all: the projections of payloads and the index. All that is wrong is told at once; nothing after the schema runs on a
+ * tree that failed it. */
+#include <assert.h>
+#include <jansson.h>
+#include <search.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hex.h"
+#include "rules/check.h"
+#include "rules/compiled.h"
+#include "rules/index.h"
+
+struct decl {                           /* one declaration of the bundle */
+	const char *kind, *name, *file;
+	int line, col;
+	struct node_doc *doc;           /* owned */
+};
+struct bundle {
+	json_t *root;
+	struct decl *decls;
+	size_t n_decls;
+	struct node_doc **descriptors;  /* owned; of the providers, in order */
+	size_t n_descriptors;
+};
+
+int compile_error(struct compiler *c, const struct node *at, const char *fmt, ...)
+{
+	va_list ap;
+	char *text = NULL;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	diags_add(c->diags, DIAG_ERROR, c->file, at ? at->line : 0, at ? at->col : 0, 0, "E211", "%s", text);
+	free(text);
+	return -1;
+}
+
+/* ---- reading the bundle ---- */
+
+static void bundle_fini(struct bundle *b)
+{
+	for (size_t i = 0; i < b->n_decls; i++)
+		node_doc_free(b->decls[i].doc);
+	for (size_t i = 0; i < b->n_descriptors; i++)
+		node_doc_free(b->descriptors[i]);
+	free(b->decls);
+	free(b->descriptors);
+	json_decref(b->root);
+}
+
+static struct slice text_of(const json_t *v)
+{
+	return (struct slice){ json_string_value(v), json_string_length(v) };
+}
+
+static int doc_of(json_t *value, struct node_doc **out, struct err *e)
+{
+	CLEANUP(freep) char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+	if (!text)
+		return err_set(e, ERR_INPUT, "a value is missing");
+	return node_doc_parse(slice_of(text), out, e);
+}
+
+static int read_decl(json_t *d, const char *file, struct decl *out, struct err *e)
+{
+	json_t *name = json_object_get(d, "name"), *at = json_object_get(d, "at");
+
+	out->kind = json_string_value(json_object_get(d, "kind"));
+	out->name = json_is_string(name) ? json_string_value(name) : "";
+	out->file = file;
+	out->line = (int)json_integer_value(json_array_get(at, 0));
+	out->col = (int)json_integer_value(json_array_get(at, 1));
+	if (!out->kind)
+		return err_set(e, ERR_INPUT, "a declaration of %s has no kind", file);
+	if (!json_object_get(d, "value"))
+		return 0;                               /* eval has said that it is missing */
+	return doc_of(json_object_get(d, "value"), &out->doc, e);
+}
+
+static int read_file(struct ruleset *rs, struct bundle *b, json_t *file, struct err *e)
+{
+	json_t *path = json_object_get(file, "path"), *decls = json_object_get(file, "decls"), *d;
+	size_t i;
+
+	if (!json_is_string(path))
+		return err_set(e, ERR_INPUT, "a file has no path");
+	struct source_file *f = &rs->files[rs->n_files++];
+	f->path = arena_str(rs->arena, text_of(path));
+	f->text = arena_copy(rs->arena, text_of(json_object_get(file, "source")));
+	b->decls = xrealloc(b->decls, (b->n_decls + json_array_size(decls) + 1) * sizeof *b->decls);
+	json_array_foreach(decls, i, d) {
+		struct decl *out = &b->decls[b->n_decls++];
+		*out = (struct decl){ 0 };
+		if (read_decl(d, f->path, out, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int read_files(struct ruleset *rs, struct bundle *b, struct err *e)
+{
+	json_t *files = json_object_get(b->root, "files"), *modules = json_object_get(b->root, "modules"), *v;
+	const char *name;
+	size_t i;
+
+	rs->files = arena_alloc(rs->arena, json_array_size(files), sizeof *rs->files);
+	json_array_foreach(files, i, v)
+		if (read_file(rs, b, v, e) < 0)
+			return -1;
+	rs->modules = arena_alloc(rs->arena, json_object_size(modules), sizeof *rs->modules);
+	json_object_foreach(modules, name, v)
+		rs->modules[rs->n_modules++] = (struct module){ arena_str(rs->arena, slice_of(name)),
+								arena_copy(rs->arena, text_of(v)) };
+	return 0;
+}
+
+static int read_diags(const struct bundle *b, struct diags *d, struct err *e)
+{
+	json_t *list = json_object_get(b->root, "diags");
+	CLEANUP(freep) char *text = list ? json_dumps(list, JSON_COMPACT) : NULL;
+
+	if (text && diags_parse_json(slice_of(text), d) < 0)
+		return err_set(e, ERR_INPUT, "the bundle's diags are malformed");
+	return 0;
+}
+
+/* The provider of each descriptor; usages[0] is that of sources without a provider. A broken one is said in the diags
+ * and left out. */
+static int read_providers(struct ruleset *rs, struct bundle *b, struct diags *diags, struct err *e)
+{
+	json_t *list = json_object_get(b->root, "providers"), *v;
+	size_t i;
+
+	rs->usages = xcalloc(json_array_size(list) + 1, sizeof *rs->usages);
+	rs->usages[rs->n_usages++].name = "";
+	b->descriptors = xcalloc(json_array_size(list) + 1, sizeof *b->descriptors);
+	json_array_foreach(list, i, v) {
+		struct usage *u = &rs->usages[rs->n_usages];
+		struct node_doc **doc = &b->descriptors[b->n_descriptors];
+		json_t *name = json_object_get(v, "name"), *path = json_object_get(v, "path");
+		if (!json_is_string(name) || !json_is_string(path))
+			return err_set(e, ERR_INPUT, "a provider has no name or path");
+		if (doc_of(json_object_get(v, "value"), doc, e) < 0)
+			return err_wrap(e, "provider '%s'", json_string_value(name));
+		b->n_descriptors++;
+		u->name = arena_str(rs->arena, text_of(name));
+		if (provider_compile(u->name, json_string_value(path), node_doc_root(*doc), &u->provider, diags) == 0)
+			rs->n_usages++;
+	}
+	return 0;
+}
+
+static int bundle_read(struct slice text, struct ruleset *rs, struct bundle *b, struct diags *diags, struct err *e)
+{
+	json_error_t at;
+
+	b->root = json_loadb(text.ptr, text.len, 0, &at);
+	if (!b->root)
+		return err_set(e, ERR_INPUT, "the bundle is not JSON: line %d: %s", at.line, at.text);
+	if (json_integer_value(json_object_get(b->root, "version")) != 1)
+		return err_set(e, ERR_INPUT, "the bundle is of another version than 1");
+	if (read_diags(b, diags, e) < 0 || read_files(rs, b, e) < 0)
+		return -1;
+	return read_providers(rs, b, diags, e);
+}
+
+/* ---- the schema ---- */
+
+/* The sources as declared, whether well formed or not: a rule's events depend on their providers. */
+static struct check_source *declared_sources(const struct ruleset *rs, const struct bundle *b, size_t *n)
+{
+	struct check_source *out = xcalloc(b->n_decls + 1, sizeof *out);
+
+	*n = 0;
+	for (size_t i = 0; i < b->n_decls; i++) {
+		const struct decl *d = &b->decls[i];
+		const struct node *value = d->doc ? node_doc_root(d->doc) : NULL;
+		const struct node *provider = value && value->kind == NODE_TABLE ? node_get(value, "provider") : NULL;
+		if (strcmp(d->kind, "source") != 0)
+			continue;
+		out[*n].name = slice_of(d->name);
+		for (size_t k = 1; provider && k < rs->n_usages; k++)
+			if (slice_eq(provider->text, slice_of(rs->usages[k].name)))
+				out[*n].provider = rs->usages[k].provider;
+		(*n)++;
+	}
+	return out;
+}
+
+static int settings_are_broken(const struct diags *d)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (d->list[i].severity == DIAG_ERROR && strcmp(d->list[i].file, "pushrod.lua") == 0)
+			return 1;
+	return 0;
+}
+
+static const char **provider_names(const struct bundle *b)
+{
+	json_t *list = json_object_get(b->root, "providers"), *v;
+	const char **out = xcalloc(json_array_size(list) + 1, sizeof *out);
+	size_t i;
+
+	json_array_foreach(list, i, v)
+		out[i] = json_string_value(json_object_get(v, "name"));
+	return out;
+}
+
+static void check_all(const struct ruleset *rs, const struct bundle *b, struct diags *diags)
+{
+	struct check_decl *decls = xcalloc(b->n_decls + 1, sizeof *decls);
+	CLEANUP(freep) const char **providers = provider_names(b);
+	struct check_context ctx = { .providers = providers };
+	struct check_source *sources = declared_sources(rs, b, &ctx.n_sources);
+	size_t from = 0;
+
+	ctx.sources = sources;
+	for (size_t i = 0; i < b->n_decls; i++) {
+		const struct decl *d = &b->decls[i];
+		decls[i] = (struct check_decl){ slice_of(d->kind), slice_of(d->name), d->line, d->col,
+						d->doc ? node_doc_root(d->doc) : NULL };
+	}
+	for (size_t i = 0; i < rs->n_files; i++) {
+		struct check_file f = { rs->files[i].path, rs->files[i].text, decls + from, 0 };
+		while (from + f.n < b->n_decls && b->decls[from + f.n].file == f.path)
+			f.n++;
+		from += f.n;
+		ctx.sources_unknown = settings_are_broken(diags);
+		check_file(&f, &ctx, diags);
+	}
+	free(sources);
+	free(decls);
+}
+
+/* ---- config, sources, rules ---- */
+
+static int compile_config(struct compiler *c, const struct bundle *b)
+{
+	int bad = 0;
+
+	for (size_t i = 0; i < b->n_decls; i++) {
+		const struct decl *d = &b->decls[i];
+		if (strcmp(d->kind, "config") != 0)
+			continue;
+		c->file = d->file;
+		bad |= config_compile(c, node_doc_root(d->doc));
+	}
+	return bad;
+}
+
+static int by_source_name(const void *a, const void *b)
+{
+	return strcmp(((const struct source *)a)->name, ((const struct source *)b)->name);
+}
+
+static const struct source *source_taken(const struct ruleset *rs, const struct source *s)
+{
+	for (size_t i = 0; i < rs->n_sources; i++)
+		if (strcmp(rs->sources[i].path, s->path) == 0 || strcmp(rs->sources[i].name, s->name) == 0)
+			return &rs->sources[i];
+	return NULL;
+}
+
+static int compile_sources(struct compiler *c, const struct bundle *b)
+{
+	struct ruleset *rs = c->rs;
+	int bad = 0;
+
+	rs->sources = arena_alloc(rs->arena, b->n_decls, sizeof *rs->sources);
+	for (size_t i = 0; i < b->n_decls; i++) {
+		const struct decl *d = &b->decls[i];
+		const struct node *value = node_doc_root(d->doc), at = { .line = d->line, .col = d->col };
+		struct source s = { .name = arena_str(rs->arena, slice_of(d->name)) };
+		const struct source *taken;
+		if (strcmp(d->kind, "source") != 0)
+			continue;
+		c->file = d->file;
+		if (source_compile(c, value, &s) < 0) {
+			bad = -1;
+			continue;
+		}
+		if ((taken = source_taken(rs, &s))) {
+			bad = compile_error(c, &at, "source '%s' has the name or the path of source '%s' (%s)", s.name, taken->name, s.path);
+			continue;
+		}
+		rs->sources[rs->n_sources++] = s;
+	}
+	if (rs->n_sources)
+		qsort(rs->sources, rs->n_sources, sizeof *rs->sources, by_source_name);
+	return bad;
+}
+
+/* "github:push": the source before the first colon; without one, any source. */
+static int pattern_compile(struct compiler *c, const struct node *n, struct pattern *out)
+{
+	struct slice head, tail;
+
+	out->text = arena_str(c->rs->arena, n->text);
+	if (slice_cut(slice_of(out->text), ':', &head, &tail)) {
+		out->source = head;
+		out->event = tail;
+	} else {
+		out->event = head;
+	}
+	if (out->event.len == 0)
+		return compile_error(c, n, "'%s' names no event", out->text);
+	if (out->source.len && !ruleset_source_find(c->rs, out->source))
+		return compile_error(c, n, "there is no source '" SLICE_FMT "'", SLICE_ARG(out->source));
+	if (slice_chr(out->event, '*') >= 0 && (out->source.len == 0 || out->event.len != 1))
+		return compile_error(c, n, "'*' stands for all events of one source, as in \"github:*\", and nowhere else");
+	return 0;
+}
+
+static int on_compile(struct compiler *c, const struct node *on, struct rule *r)
+{
+	int bad = 0;
+
+	r->n_on = on ? on->kind == NODE_TABLE ? on->n_items : 1 : 0;
+	r->on = arena_alloc(c->rs->arena, r->n_on, sizeof *r->on);
+	for (size_t i = 0; i < r->n_on; i++)
+		bad |= pattern_compile(c, on->kind == NODE_TABLE ? on->items[i] : on, &r->on[i]);
+	return bad;
+}
+
+static int rule_compile(struct compiler *c, const struct decl *d, struct rule *r)
+{
+	const struct node *value = node_doc_root(d->doc);
+
+	c->file = d->file;
+	*r = (struct rule){
+		.name = arena_str(c->rs->arena, slice_of(d->name)), .file = d->file, .line = d->line, .col = d->col,
+		.timeout_ms = c->rs->config.job_timeout_ms,
+	};
+	return on_compile(c, node_get(value, "on"), r) | condition_compile(c, node_get(value, "when"), &r->when) |
+	       steps_compile(c, value, r);
+}
+
+static int compile_rules(struct compiler *c, const struct bundle *b)
+{
+	struct ruleset *rs = c->rs;
+	int bad = 0;
+
+	rs->rules = arena_alloc(rs->arena, b->n_decls, sizeof *rs->rules);
+	for (size_t i = 0; i < b->n_decls; i++)
+		if (strcmp(b->decls[i].kind, "rule") == 0)
+			bad |= rule_compile(c, &b->decls[i], &rs->rules[rs->n_rules++]);
+	return bad;
+}
+
+/* ---- what all share ---- */
+
+static int is_used(const struct ruleset *rs, const struct usage *u)
+{
+	for (size_t i = 0; i < rs->n_sources; i++)
+		if (rs->sources[i].usage == u)
+			return 1;
+	return 0;
+}
+
+static int build_usages(struct compiler *c)
+{
+	struct ruleset *rs = c->rs;
+	struct err e;
+	int bad = 0;
+
+	for (size_t i = 0; i < rs->n_usages; i++)
+		if (is_used(rs, &rs->usages[i]) && usage_build(rs, &rs->usages[i], &e) < 0) {
+			diags_add(c->diags, DIAG_ERROR, "rules", 0, 0, 0, "E212", "%s", e.msg);
+			bad = -1;
+		}
+	return bad;
+}
+
+static int compile_all(struct compiler *c, const struct bundle *b)
+{
+	if (compile_config(c, b) | compile_sources(c, b))
+		return -1;
+	if (compile_rules(c, b) | build_usages(c))
+		return -1;
+	c->rs->index = index_build(c->rs);
+	return 0;
+}
+
+int ruleset_compile(struct slice bundle_json, struct ruleset **out, struct diags *diags, struct err *e)
+{
+	struct ruleset *rs = xcalloc(1, sizeof *rs);
+	struct bundle b = { 0 };
+	struct compiler c = { .rs = rs, .diags = diags };
+
+	rs->refs = 1;
+	rs->arena = arena_new();
+	sha256_hex(bundle_json, rs->sha256);
+	config_default(&rs->config);
+	*e = (struct err){ 0 };
+	int bad = bundle_read(bundle_json, rs, &b, diags, e);
+	if (bad == 0)
+		check_all(rs, &b, diags);
+	if (bad == 0 && diags->errors == 0)
+		bad = compile_all(&c, &b);
+	interned_free(&c);
+	bundle_fini(&b);
+	for (size_t i = 0; i < rs->n_files; i++)
+		diags_show(diags, rs->files[i].path, rs->files[i].text);
+	diags_sort(diags);
+	if (bad < 0 || diags->errors) {
+		if (bad < 0 && !e->msg[0])
+			err_set(e, ERR_INPUT, "the rules have errors");
+		ruleset_unref(rs);
+		return -1;
+	}
+	*out = rs;
+	return 0;
+}

@@ -1,0 +1,138 @@
+/* rules/compiled.h - the inside of a rule set, for the files of rules/ that make, ask and explain it; no one else includes
+ * it. Everything here is made by ruleset_compile and never changes after.
+ *
+ * A QUESTION is a predicate about a SUBJECT. Rules share questions: each is answered once per delivery, whoever asks. A
+ * rule's `when` is a tree of conditions whose leaves are questions; the place of a leaf belongs to the rule. */
+#pragma once
+#include "rules/arena.h"
+#include "rules/normalise.h"
+#include "rules/predicate.h"
+#include "rules/provider.h"
+#include "rules/ruleset.h"
+
+/* ---- subjects and questions ---- */
+enum subject_kind {
+	SUBJECT_FIELD,                  /* number: enum field_id */
+	SUBJECT_EVENT,                  /* number: enum event_fact */
+	SUBJECT_PAYLOAD,                /* by path */
+};
+enum event_fact { FACT_SOURCE, FACT_PROVIDER, FACT_EVENT, FACT_ACTION, FACT_DELIVERY, FACT_COUNT };
+extern const char *const event_fact_names[FACT_COUNT];
+
+struct subject {
+	enum subject_kind kind;
+	int number;
+	const char *name;               /* "branch", or the path */
+};
+struct question {
+	uint32_t subject;
+	struct predicate predicate;
+};
+
+/* ---- rules ---- */
+enum cond_kind { COND_QUESTION, COND_ALL, COND_ANY, COND_NONE };
+struct cond {
+	enum cond_kind kind;
+	int line, col;
+	uint32_t question;              /* COND_QUESTION */
+	struct cond *kids;              /* else; in the order of the file */
+	size_t n;
+};
+struct pattern {                        /* one name of `on` */
+	struct slice source;            /* len 0: any source, and common names only */
+	struct slice event;             /* "push", "pull_request.opened"; "*" */
+	const char *text;               /* as written */
+};
+struct env_var { const char *name, *value; };
+struct step {
+	const char *name, *sh, *cwd;    /* NULL where absent */
+	const char **argv;              /* exec; NULL for sh */
+	size_t n_argv, n_env;
+	struct env_var *env;
+	int64_t timeout_ms;             /* 0: the job's */
+	int allow_failure;
+};
+struct rule {
+	const char *name, *file;
+	int line, col;
+	struct pattern *on;
+	size_t n_on, n_secrets, n_env, n_steps;
+	struct cond when;               /* COND_ALL; without kids it always holds */
+	int64_t timeout_ms;
+	const char **secrets;
+	struct env_var *env;
+	struct step *steps;
+	int checkout, has_run;
+};
+
+/* ---- where a subject's values stand in a provider's extraction ---- */
+struct place {
+	int self;                       /* the path itself; -1: not extracted for this provider */
+	int elements;                   /* path[]: where the value is a list */
+	int list;                       /* the list that the path's first [] walks; -1 without one */
+};
+struct projection {                     /* what one pass takes out of a payload */
+	struct paths *paths;
+	struct mapping *mapping;        /* NULL without a provider */
+};
+struct usage {                          /* of one provider by this set's sources; provider NULL for sources without */
+	const char *name;
+	struct provider *provider;      /* owned */
+	struct projection fields;       /* the provider's own fields alone: nobody listens, the lists still show it */
+	struct projection all;          /* and what the rules ask */
+	struct place *places;           /* by subject */
+};
+struct source {
+	const char *name, *path;
+	struct usage *usage;
+	struct source_secret *secrets;
+	size_t n_secrets;
+	int is_terse, is_open;          /* reply = "terse"; auth = "none" */
+};
+
+struct source_file { const char *path; struct slice text; };
+struct module { const char *name; struct slice text; };
+
+struct ruleset {
+	int refs;                       /* atomic */
+	char sha256[65];
+	struct arena *arena;
+	struct config config;
+	struct source_file *files;
+	struct module *modules;
+	size_t n_files, n_modules;
+	struct usage *usages;
+	struct source *sources;
+	size_t n_usages, n_sources;
+	struct rule *rules;             /* in file order */
+	struct subject *subjects;
+	struct question *questions;
+	size_t n_rules, n_subjects, n_questions;
+	struct index *index;
+};
+
+/* ---- the steps of compilation, each in its own file; -1: said in D ---- */
+struct compiler {
+	struct ruleset *rs;
+	struct diags *diags;
+	const char *file;               /* being compiled */
+	void *subjects, *questions;     /* tsearch trees of what is known by name */
+	size_t subjects_cap, questions_cap;
+};
+struct node;
+void config_default(struct config *c);
+int config_compile(struct compiler *c, const struct node *value);
+int source_compile(struct compiler *c, const struct node *value, struct source *out);
+int condition_compile(struct compiler *c, const struct node *when, struct cond *out);
+int steps_compile(struct compiler *c, const struct node *value, struct rule *r);         /* steps, env, secrets, run */
+uint32_t subject_intern(struct compiler *c, enum subject_kind kind, int number, struct slice name);
+uint32_t question_intern(struct compiler *c, uint32_t subject, struct predicate *p);     /* P is taken */
+void interned_free(struct compiler *c);
+int usage_build(struct ruleset *rs, struct usage *u, struct err *e);
+void usage_fini(struct usage *u);
+
+/* An error at a node, for what the schema cannot say. Returns -1. */
+int compile_error(struct compiler *c, const struct node *at, const char *fmt, ...) PRINTF(3, 4);
+
+/* ---- questions as a delivery answers them: match.c ---- */
+struct match;

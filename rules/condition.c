@@ -1,0 +1,129 @@
+/* rules/condition.c - a rule's `when` becomes a tree: tables are "all of", `any`, `all` and `none` hold lists of tables,
+ * every other key is a question about a field, and below `payload` about a path. */
+#include <stdlib.h>
+
+#include "rules/compiled.h"
+
+const char *const event_fact_names[FACT_COUNT] = { "source", "provider", "event", "action", "delivery" };
+
+static int event_fact_find(struct slice name)
+{
+	for (int i = 0; i < FACT_COUNT; i++)
+		if (slice_eq(name, slice_of(event_fact_names[i])))
+			return i;
+	return -1;
+}
+
+static int table_compile(struct compiler *c, const struct node *table, struct cond *out);
+
+static int question_compile(struct compiler *c, const struct node_member *m, enum subject_kind kind, int number, struct cond *out)
+{
+	struct predicate p;
+
+	*out = (struct cond){ .kind = COND_QUESTION, .line = m->line, .col = m->col };
+	if (predicate_compile(m->value, c->file, c->rs->arena, &p, c->diags) < 0) {
+		predicate_fini(&p);
+		return -1;
+	}
+	out->question = question_intern(c, subject_intern(c, kind, number, m->key), &p);
+	return 0;
+}
+
+static int list_compile(struct compiler *c, const struct node *list, enum cond_kind kind, struct cond *out)
+{
+	int bad = 0;
+
+	if (list->kind != NODE_TABLE || list->n_members)
+		return compile_error(c, list, "this must be a list of tables of conditions");
+	out->kind = kind;
+	out->kids = arena_alloc(c->rs->arena, list->n_items, sizeof *out->kids);
+	out->n = list->n_items;
+	for (size_t i = 0; i < list->n_items; i++)
+		bad |= table_compile(c, list->items[i], &out->kids[i]);
+	return bad;
+}
+
+/* A path is tried at once, so that what is wrong with it is told where it stands. */
+static int path_compile(struct compiler *c, const struct node_member *m, struct cond *out)
+{
+	struct paths *alone = paths_new();
+	struct node at = { .line = m->line, .col = m->col };
+	struct err e;
+	int bad = paths_add(alone, m->key, &e) < 0;
+
+	paths_free(alone);
+	return bad ? compile_error(c, &at, "%s", e.msg) : question_compile(c, m, SUBJECT_PAYLOAD, 0, out);
+}
+
+static int payload_compile(struct compiler *c, const struct node *paths, struct cond **next)
+{
+	int bad = 0;
+
+	for (size_t i = 0; i < paths->n_members; i++)
+		bad |= path_compile(c, &paths->members[i], (*next)++);
+	return bad;
+}
+
+static int member_compile(struct compiler *c, const struct node_member *m, struct cond **next)
+{
+	static const struct { const char *name; enum cond_kind kind; } lists[] = {
+		{ "any", COND_ANY }, { "all", COND_ALL }, { "none", COND_NONE },
+	};
+	int number;
+
+	for (size_t i = 0; i < COUNT(lists); i++)
+		if (slice_eq(m->key, slice_of(lists[i].name))) {
+			struct cond *list = (*next)++;
+			*list = (struct cond){ .line = m->line, .col = m->col };
+			return list_compile(c, m->value, lists[i].kind, list);
+		}
+	if (slice_eq(m->key, SLICE("payload")) && m->value->kind == NODE_TABLE)
+		return payload_compile(c, m->value, next);
+	if ((number = field_find(m->key)) >= 0)
+		return question_compile(c, m, SUBJECT_FIELD, number, (*next)++);
+	if ((number = event_fact_find(m->key)) >= 0)
+		return question_compile(c, m, SUBJECT_EVENT, number, (*next)++);
+	return compile_error(c, m->value, "no field is called '" SLICE_FMT "'", SLICE_ARG(m->key));
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct cond *x = a, *y = b;
+	return x->line != y->line ? (x->line > y->line) - (x->line < y->line) : (x->col > y->col) - (x->col < y->col);
+}
+
+static size_t count_kids(const struct node *table)
+{
+	const struct node *payload = node_get(table, "payload");
+	return table->n_members + (payload && payload->kind == NODE_TABLE ? payload->n_members : 0);
+}
+
+/* The keys of a table come sorted by name; people wrote them in another order, and read explanations in it. */
+static int table_compile(struct compiler *c, const struct node *table, struct cond *out)
+{
+	int bad = 0;
+
+	*out = (struct cond){ .kind = COND_ALL, .line = table->line, .col = table->col };
+	if (table->kind != NODE_TABLE)
+		return compile_error(c, table, "this must be a table of conditions");
+	out->kids = arena_alloc(c->rs->arena, count_kids(table), sizeof *out->kids);
+	struct cond *next = out->kids;
+	for (size_t i = 0; i < table->n_members; i++)
+		bad |= member_compile(c, &table->members[i], &next);
+	out->n = (size_t)(next - out->kids);
+	if (out->n)
+		qsort(out->kids, out->n, sizeof *out->kids, by_place);
+	return bad;
+}
+
+int condition_compile(struct compiler *c, const struct node *when, struct cond *out)
+{
+	*out = (struct cond){ .kind = COND_ALL };
+	if (!when || when->kind == NODE_STRING)                 /* "always" */
+		return 0;
+	out->line = when->line;
+	out->col = when->col;
+	if (when->kind == NODE_TABLE && when->n_items)
+		return list_compile(c, when, COND_ANY, out);
+	return table_compile(c, when, out);
+}

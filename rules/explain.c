@@ -1,0 +1,296 @@
+/* rules/explain.c - every condition of every rule that listens, also behind the first that fails: what was wanted, what
+ * was there, where it is written. One look:
+ *
+ *     docs   no match   rules/docs.lua:4
+ *       ok   on      github:push
+ *       NO   branch  want "main", got "dev"                                rules/docs.lua:7:5
+ *       ??   paths   want "docs/ **", not known: …
+ *     1 rule listens to github:push, 0 match
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utf8.h"
+#include "rules/matching.h"
+
+#define PLACE_COLUMN 60
+#define LABEL_MAX 28
+#define NAMES_MAX 20
+
+struct paper {                          /* where an explanation is written */
+	struct match *m;
+	struct buf *out;
+	int colour;
+	size_t name_width, label_width;
+};
+
+static size_t columns(struct slice s)
+{
+	size_t n = 0;
+	uint32_t c;
+
+	while (s.len) {
+		size_t len = utf8_next(s, &c);
+		s = slice_from(s, len ? len : 1);
+		n++;
+	}
+	return n;
+}
+
+static void pad(struct buf *out, size_t used, size_t width)
+{
+	for (; used < width; used++)
+		buf_addc(out, ' ');
+}
+
+static void painted(struct paper *p, const char *sgr, const char *text)
+{
+	if (p->colour)
+		buf_addf(p->out, "\033[%sm%s\033[0m", sgr, text);
+	else
+		buf_adds(p->out, text);
+}
+
+static const char *cond_label(const struct match *m, const struct cond *c)
+{
+	switch (c->kind) {
+	case COND_QUESTION: return subject_label(m, c->question);
+	case COND_ALL: return "all";
+	case COND_ANY: return "any";
+	case COND_NONE: return "none";
+	}
+	return "";
+}
+
+/* ---- text ---- */
+
+/* `branch: want "main", got "dev"; draft: false`: all of an alternative on one line. */
+static void alternative(struct match *m, const struct cond *c, struct buf *out)
+{
+	if (c->kind == COND_QUESTION) {
+		buf_addf(out, "%s: ", subject_label(m, c->question));
+		phrase_answer(m, c->question, match_answer(m, c->question), out);
+		return;
+	}
+	buf_adds(out, c->kind == COND_ANY ? "any (" : c->kind == COND_NONE ? "none (" : "");
+	for (size_t i = 0; i < c->n; i++) {
+		buf_adds(out, i ? "; " : "");
+		alternative(m, &c->kids[i], out);
+	}
+	buf_adds(out, c->kind == COND_ALL ? "" : ")");
+}
+
+/* "  NO   branch  " and what stands under it on further lines. */
+static void row_head(struct paper *p, enum truth t, const char *label)
+{
+	static const char *const marks[] = { "NO", "??", "ok" }, *const sgr[] = { "1;31", "1;33", "32" };
+
+	buf_adds(p->out, "  ");
+	painted(p, sgr[t], marks[t]);
+	buf_addf(p->out, "   %s", label);
+	pad(p->out, columns(slice_of(label)), p->label_width + 2);
+}
+
+static void row_end(struct paper *p, const struct rule *r, const struct cond *c, enum truth t, size_t used)
+{
+	if (t != TRUTH_YES) {
+		pad(p->out, used, PLACE_COLUMN);
+		buf_addf(p->out, "  %s:%d:%d", r->file, c->line, c->col);
+	}
+	buf_addc(p->out, '\n');
+}
+
+static void list_row(struct paper *p, const struct rule *r, const struct cond *c)
+{
+	enum truth t = match_cond(p->m, c);
+
+	row_head(p, t, cond_label(p->m, c));
+	for (size_t i = 0; i < c->n; i++) {
+		CLEANUP(buf_fini) struct buf line = BUF(BUF_UNLIMITED);
+		buf_addf(&line, "#%zu ", i + 1);
+		alternative(p->m, &c->kids[i], &line);
+		if (i)
+			pad(p->out, 0, p->label_width + 9);
+		buf_add(p->out, buf_slice(&line));
+		row_end(p, r, c, i ? TRUTH_YES : t, columns(buf_slice(&line)));
+	}
+}
+
+static void row(struct paper *p, const struct rule *r, const struct cond *c)
+{
+	CLEANUP(buf_fini) struct buf text = BUF(BUF_UNLIMITED);
+
+	if (c->kind != COND_QUESTION) {
+		list_row(p, r, c);
+		return;
+	}
+	enum truth t = match_answer(p->m, c->question);
+	row_head(p, t, cond_label(p->m, c));
+	phrase_answer(p->m, c->question, t, &text);
+	buf_add(p->out, buf_slice(&text));
+	row_end(p, r, c, t, columns(buf_slice(&text)));
+}
+
+static void event_name(const struct match *m, struct buf *out)
+{
+	buf_addf(out, "%s:%s", m->delivery.source->name, m->event);
+	if (m->action[0])
+		buf_addf(out, ".%s", m->action);
+}
+
+static size_t rows_of(const struct cond *when, const struct cond **rows)
+{
+	*rows = when->kind == COND_ALL ? when->kids : when;
+	return when->kind == COND_ALL ? when->n : 1;
+}
+
+static void explain_rule(struct paper *p, const struct rule *r)
+{
+	static const char *const verdicts[] = { "no match", "match, for all that is known", "match" };
+	enum truth t = match_cond(p->m, &r->when);
+	const struct cond *rows;
+	size_t n = rows_of(&r->when, &rows);
+
+	p->label_width = 2;
+	for (size_t i = 0; i < n; i++) {
+		size_t w = columns(slice_of(cond_label(p->m, &rows[i])));
+		p->label_width = w > p->label_width && w <= LABEL_MAX ? w : p->label_width;
+	}
+	painted(p, "1", r->name);
+	pad(p->out, columns(slice_of(r->name)), p->name_width + 3);
+	painted(p, t == TRUTH_NO ? "31" : "32", verdicts[t]);
+	buf_addf(p->out, "   %s:%d\n", r->file, r->line);
+	row_head(p, TRUTH_YES, "on");
+	event_name(p->m, p->out);
+	buf_addc(p->out, '\n');
+	if (n == 0) {
+		row_head(p, TRUTH_YES, "when");
+		buf_adds(p->out, "always\n");
+	}
+	for (size_t i = 0; i < n; i++)
+		row(p, r, &rows[i]);
+}
+
+/* The rules of the set that are not among LISTEN (ascending), a few by name. */
+static void others(struct paper *p, const struct rule_list *listen)
+{
+	const struct ruleset *rs = p->m->rs;
+	size_t n = rs->n_rules - listen->n, told = 0, next = 0;
+
+	if (n == 0)
+		return;
+	buf_addf(p->out, n == 1 ? "%zu rule does not listen to it:" : "%zu rules do not listen to it:", n);
+	for (size_t i = 0; i < rs->n_rules && told < NAMES_MAX; i++) {
+		if (next < listen->n && listen->list[next] == i) {
+			next++;
+			continue;
+		}
+		buf_addf(p->out, "%s%s", told++ ? ", " : " ", rs->rules[i].name);
+	}
+	buf_adds(p->out, told < n ? ", …\n" : "\n");
+}
+
+void match_explain(const struct match *m, struct buf *out, int colour)
+{
+	struct paper p = { .m = (struct match *)(uintptr_t)m, .out = out, .colour = colour };
+	struct rule_list listen;
+
+	index_rules(m->rs->index, &m->listening, &listen);
+	for (size_t i = 0; i < listen.n; i++) {
+		size_t w = columns(slice_of(m->rs->rules[listen.list[i]].name));
+		p.name_width = w > p.name_width && w <= LABEL_MAX ? w : p.name_width;
+	}
+	for (size_t i = 0; i < listen.n && !buf_is_over(out); i++)
+		explain_rule(&p, &m->rs->rules[listen.list[i]]);
+	buf_addf(out, listen.n == 1 ? "%zu rule listens to " : "%zu rules listen to ", listen.n);
+	event_name(m, out);
+	buf_addf(out, m->n_fired == 1 ? ", %zu matches\n" : ", %zu match\n", m->n_fired);
+	others(&p, &listen);
+	free(listen.list);
+}
+
+/* ---- JSON ---- */
+
+static const char *truth_word(enum truth t)
+{
+	static const char *const words[] = { "no", "unknown", "yes" };
+	return words[t];
+}
+
+static void add_text(struct buf *out, const char *key, const char *text)
+{
+	buf_addf(out, "\"%s\":", key);
+	buf_add_json(out, slice_of(text));
+}
+
+static void cond_json(struct match *m, const struct cond *c, struct buf *out);
+
+static void conds_json(struct match *m, const struct cond *kids, size_t n, struct buf *out)
+{
+	buf_addc(out, '[');
+	for (size_t i = 0; i < n; i++) {
+		buf_adds(out, i ? "," : "");
+		cond_json(m, &kids[i], out);
+	}
+	buf_addc(out, ']');
+}
+
+static void cond_json(struct match *m, const struct cond *c, struct buf *out)
+{
+	enum truth t = match_cond(m, c);
+
+	buf_addc(out, '{');
+	add_text(out, "name", cond_label(m, c));
+	buf_addf(out, ",\"result\":\"%s\",\"line\":%d,\"col\":%d", truth_word(t), c->line, c->col);
+	if (c->kind == COND_QUESTION) {
+		CLEANUP(buf_fini) struct buf want = BUF(BUF_UNLIMITED), got = BUF(BUF_UNLIMITED), text = BUF(BUF_UNLIMITED);
+		phrase_want(m, c->question, &want);
+		phrase_got(m, c->question, &got);
+		phrase_answer(m, c->question, t, &text);
+		buf_addc(out, ',');
+		add_text(out, "want", buf_cstr(&want));
+		buf_addc(out, ',');
+		add_text(out, "got", buf_cstr(&got));
+		buf_addc(out, ',');
+		add_text(out, "text", buf_cstr(&text));
+	} else {
+		buf_adds(out, ",\"conditions\":");
+		conds_json(m, c->kids, c->n, out);
+	}
+	buf_addc(out, '}');
+}
+
+static void rule_json(struct match *m, const struct rule *r, struct buf *out)
+{
+	const struct cond *rows;
+	size_t n = rows_of(&r->when, &rows);
+
+	buf_addc(out, '{');
+	add_text(out, "rule", r->name);
+	buf_addc(out, ',');
+	add_text(out, "file", r->file);
+	buf_addf(out, ",\"line\":%d,\"result\":\"%s\",\"conditions\":", r->line, truth_word(match_cond(m, &r->when)));
+	conds_json(m, rows, n, out);
+	buf_addc(out, '}');
+}
+
+void match_explain_json(const struct match *m, struct buf *out)
+{
+	struct match *asked = (struct match *)(uintptr_t)m;
+	struct rule_list listen;
+
+	index_rules(m->rs->index, &m->listening, &listen);
+	buf_addc(out, '{');
+	add_text(out, "source", m->delivery.source->name);
+	buf_addc(out, ',');
+	add_text(out, "event", m->event);
+	buf_addc(out, ',');
+	add_text(out, "action", m->action);
+	buf_addf(out, ",\"rules\":%zu,\"listen\":%zu,\"match\":%zu,\"explained\":[", m->rs->n_rules, listen.n, m->n_fired);
+	for (size_t i = 0; i < listen.n && !buf_is_over(out); i++) {
+		buf_adds(out, i ? "," : "");
+		rule_json(asked, &m->rs->rules[listen.list[i]], out);
+	}
+	buf_adds(out, "]}");
+	free(listen.list);
+}

@@ -1,0 +1,34 @@
+/* rules/index.h - which rules could fire for a delivery: by the event first, then by the most selective literal that each
+ * rule demands, so that the cost grows with the rules that match and not with those that exist. It may name a rule that
+ * will not fire, never omit one that does. Pure; immutable; any thread. */
+#pragma once
+#include "rules/compiled.h"
+
+struct index;
+/* RS has its rules, questions and usages. Owned; borrows RS. */
+struct index *index_build(const struct ruleset *rs);
+void index_free(struct index *ix);
+
+struct event_names {                    /* all borrowed; len 0 where there is none */
+	const struct source *source;
+	struct slice common, common_action, native, native_action;
+};
+/* Could any rule listen to a native event, whatever it turns out to be in common terms? Before the payload is read. */
+int index_may_listen(const struct index *ix, const struct event_names *n);
+
+struct listing;                         /* the rules that listen to one name */
+struct rule_list {
+	uint32_t *list;                 /* owned: free */
+	size_t n, cap;
+};
+#define LISTENING_MAX 32
+struct listening {
+	const struct listing *list[LISTENING_MAX];
+	int n;
+};
+void index_listening(const struct index *ix, const struct event_names *n, struct listening *out);
+/* All that listen, in file order, each once. */
+void index_rules(const struct index *ix, const struct listening *l, struct rule_list *out);
+/* Of those, the ones that could fire; LOOK gives what the delivery holds of a subject, borrowed until the next call. */
+typedef const struct finding *look_fn(void *arg, uint32_t subject);
+void index_candidates(const struct index *ix, const struct listening *l, look_fn *look, void *arg, struct rule_list *out);

@@ -1,0 +1,256 @@
+/* rules/match.c - one delivery against one rule set. The payload is read once: what the provider's descriptor names and
+ * what rules ask for, or the descriptor's part alone where no rule can listen. Then the index names the rules that could
+ * fire, and their conditions are evaluated; each question is answered once, however many rules share it.
+ *
+ * Truth has three values. What a payload cannot know is unknown; AND is the least of its parts, OR the greatest, NONE the
+ * reverse of OR; a rule fires unless its condition is false. */
+#include "rules/matching.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- what the delivery holds ---- */
+
+static const struct finding nothing = { .presence = FOUND_NOTHING };
+
+static void look_at_field(struct match *m, int field, struct finding *f)
+{
+	const struct field *x = &m->normal.field[field];
+
+	*f = nothing;
+	if (x->state == FIELD_UNKNOWN)
+		f->presence = FOUND_UNKNOWN;
+	if (x->state != FIELD_PRESENT)
+		return;
+	f->presence = FOUND_VALUES;
+	f->values = x->list;
+	f->n = x->n;
+	f->is_list = field_type(field) == FIELD_STRINGS;
+}
+
+static void look_at_fact(struct match *m, int fact, struct finding *f)
+{
+	*f = nothing;
+	if (m->facts[fact].text.len == 0)
+		return;
+	f->presence = FOUND_VALUES;
+	f->values = &m->facts[fact];
+	f->n = 1;
+}
+
+static size_t count_lists(const struct value *v, size_t n)
+{
+	size_t lists = 0;
+	for (size_t i = 0; i < n; i++)
+		lists += v[i].kind == VALUE_ARRAY;
+	return lists;
+}
+
+/* Some values are lists, some are not: all elements and all others, in one list that the match keeps. */
+static const struct value *mix(struct match *m, const struct value *own, size_t n, const struct value *elements,
+			       size_t n_elements, size_t *total)
+{
+	struct value *out = xmalloc((n + n_elements) * sizeof *out);
+
+	*total = 0;
+	for (size_t i = 0; i < n; i++)
+		if (own[i].kind != VALUE_ARRAY)
+			out[(*total)++] = own[i];
+	for (size_t i = 0; i < n_elements; i++)
+		out[(*total)++] = elements[i];
+	m->mixed = xrealloc(m->mixed, (m->n_mixed + 1) * sizeof(struct value *));
+	m->mixed[m->n_mixed++] = out;
+	return out;
+}
+
+static void look_at_payload(struct match *m, const struct place *p, struct finding *f)
+{
+	size_t n = 0, n_elements, n_list;
+
+	*f = nothing;
+	if (!m->knows_payload || p->self < 0)
+		return;
+	const struct value *v = values_get(m->values, p->self, &n);
+	const struct value *list = p->list >= 0 ? values_get(m->values, p->list, &n_list) : NULL;
+	f->is_gathered = p->list >= 0;
+	f->is_cut = f->is_gathered && values_is_truncated(m->values);
+	if (n == 0 && !(list && n_list && list[0].kind == VALUE_ARRAY))
+		return;
+	f->presence = FOUND_VALUES;
+	f->values = v;
+	f->n = n;
+	f->is_list = f->is_gathered;
+	size_t lists = count_lists(v, n);
+	if (!lists)
+		return;
+	const struct value *elements = values_get(m->values, p->elements, &n_elements);
+	f->is_list = 1;
+	f->is_cut |= values_is_truncated(m->values);
+	f->values = elements;
+	f->n = n_elements;
+	if (lists < n)
+		f->values = mix(m, v, n, elements, n_elements, &f->n);
+}
+
+const struct finding *match_look(struct match *m, uint32_t subject)
+{
+	const struct subject *s = &m->rs->subjects[subject];
+
+	switch (s->kind) {
+	case SUBJECT_FIELD:
+		look_at_field(m, s->number, &m->finding);
+		break;
+	case SUBJECT_EVENT:
+		look_at_fact(m, s->number, &m->finding);
+		break;
+	case SUBJECT_PAYLOAD:
+		look_at_payload(m, &m->delivery.source->usage->places[subject], &m->finding);
+		break;
+	}
+	return &m->finding;
+}
+
+static const struct finding *look(void *arg, uint32_t subject)
+{
+	return match_look(arg, subject);
+}
+
+/* ---- truth ---- */
+
+enum truth match_answer(struct match *m, uint32_t question)
+{
+	uint64_t *word = &m->answers[question / 32];
+	unsigned shift = question % 32 * 2, known = *word >> shift & 3;
+
+	if (known)
+		return (enum truth)(known - 1);
+	const struct question *q = &m->rs->questions[question];
+	enum truth t = predicate_test(&q->predicate, match_look(m, q->subject));
+	*word |= (uint64_t)(t + 1) << shift;
+	return t;
+}
+
+enum truth match_cond(struct match *m, const struct cond *c)
+{
+	if (c->kind == COND_QUESTION)
+		return match_answer(m, c->question);
+	enum truth least = TRUTH_YES, greatest = TRUTH_NO;
+	enum truth settles = c->kind == COND_ALL ? TRUTH_NO : TRUTH_YES;
+	for (size_t i = 0; i < c->n; i++) {
+		enum truth t = match_cond(m, &c->kids[i]);
+		least = t < least ? t : least;
+		greatest = t > greatest ? t : greatest;
+		if (t == settles)
+			break;
+	}
+	if (c->kind == COND_ALL)
+		return least;
+	return c->kind == COND_ANY ? greatest : (enum truth)(TRUTH_YES - greatest);
+}
+
+int match_fires(const struct match *m, uint32_t rule)
+{
+	for (size_t i = 0; i < m->n_fired; i++)
+		if (m->fired[i].rule == rule)
+			return 1;
+	return 0;
+}
+
+/* ---- making it ---- */
+
+static void set_facts(struct match *m)
+{
+	const struct delivery_view *d = &m->delivery;
+	struct slice common = slice_of(m->normal.event);
+
+	m->event = slice_dup(common.len ? common : d->event);
+	m->action = slice_dup(common.len ? m->normal.action : d->action);
+	const struct slice texts[FACT_COUNT] = {
+		[FACT_SOURCE] = slice_of(d->source->name), [FACT_PROVIDER] = slice_of(d->source->usage->name),
+		[FACT_EVENT] = slice_of(m->event), [FACT_ACTION] = slice_of(m->action), [FACT_DELIVERY] = slice_of(d->delivery_key),
+	};
+	for (int i = 0; i < FACT_COUNT; i++)
+		m->facts[i] = (struct value){ .kind = VALUE_STRING, .text = texts[i] };
+}
+
+static void evaluate(struct match *m)
+{
+	struct rule_list *c = &m->candidates;
+
+	m->answers = xcalloc(m->rs->n_questions / 32 + 1, sizeof *m->answers);
+	index_candidates(m->rs->index, &m->listening, look, m, c);
+	m->fired = xmalloc((c->n + 1) * sizeof *m->fired);
+	for (size_t i = 0; i < c->n; i++) {
+		enum truth t = match_cond(m, &m->rs->rules[c->list[i]].when);
+		if (t != TRUTH_NO)
+			m->fired[m->n_fired++] = (struct fired){ c->list[i], t };
+	}
+}
+
+int ruleset_match(const struct ruleset *rs, const struct delivery_view *d, struct match **out, struct err *e)
+{
+	struct ruleset *kept = ruleset_ref((struct ruleset *)(uintptr_t)rs);
+	struct match *m = xcalloc(1, sizeof *m);
+	const struct usage *u = d->source->usage;
+	struct event_names names = { d->source, .native = d->event, .native_action = d->action };
+
+	m->rs = kept;
+	m->delivery = *d;
+	m->knows_payload = index_may_listen(rs->index, &names);
+	const struct projection *p = m->knows_payload ? &u->all : &u->fields;
+	if (extract(p->paths, d->json, &m->values, e) < 0) {
+		match_free(m);
+		return -1;
+	}
+	m->normal.event = "";
+	if (p->mapping)
+		provider_normalise(p->mapping, d->event, d->action, m->values, &m->normal);
+	set_facts(m);
+	names.common = slice_of(m->normal.event);
+	names.common_action = m->normal.action;
+	index_listening(rs->index, &names, &m->listening);
+	evaluate(m);
+	*out = m;
+	return 0;
+}
+
+void match_free(struct match *m)
+{
+	if (!m)
+		return;
+	if (m->event && m->delivery.source->usage->provider)
+		normal_fini(&m->normal);
+	values_free(m->values);
+	for (size_t i = 0; i < m->n_mixed; i++)
+		free(m->mixed[i]);
+	free(m->mixed);
+	free(m->event);
+	free(m->action);
+	free(m->answers);
+	free(m->candidates.list);
+	free(m->fired);
+	ruleset_unref(m->rs);
+	free(m);
+}
+
+/* ---- asking it ---- */
+
+size_t match_count(const struct match *m)
+{
+	return m->n_fired;
+}
+
+const struct rule *match_rule(const struct match *m, size_t i)
+{
+	return &m->rs->rules[m->fired[i].rule];
+}
+
+const char *match_event(const struct match *m)
+{
+	return m->normal.event;
+}
+
+const char *match_action(const struct match *m)
+{
+	return m->action;
+}

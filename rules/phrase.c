@@ -1,0 +1,259 @@
+/* rules/phrase.c - a question and its answer as a person would say it. One voice for the reply to the sender, the delivery's
+ * page and `explain`: what was wanted, what was there, and where nothing was, what stood nearest. Every value is quoted
+ * and escaped: it comes from strangers and goes to terminals. */
+#include <string.h>
+
+#include "rules/matching.h"
+
+#define SHOWN_VALUES 3
+
+const char *subject_label(const struct match *m, uint32_t question)
+{
+	return m->rs->subjects[m->rs->questions[question].subject].name;
+}
+
+static const struct predicate *predicate_of(const struct match *m, uint32_t question)
+{
+	return &m->rs->questions[question].predicate;
+}
+
+static const char *noun(const struct match *m, uint32_t question)
+{
+	const struct subject *s = &m->rs->subjects[m->rs->questions[question].subject];
+	if (s->kind == SUBJECT_FIELD && s->number == FIELD_PATHS)
+		return "changed files";
+	return s->kind == SUBJECT_FIELD && s->number == FIELD_LABELS ? "labels" : "values";
+}
+
+/* ---- nothing there, or nothing known ---- */
+
+static int event_has_field(const struct match *m, int field)
+{
+	const struct provider *p = m->delivery.source->usage->provider;
+	size_t n = 0;
+	const struct provider_event *events = p ? provider_events(p, &n) : NULL;
+
+	for (size_t i = 0; i < n; i++)
+		if (events[i].common && strcmp(events[i].common, m->normal.event) == 0 && events[i].fields >> field & 1)
+			return 1;
+	return 0;
+}
+
+static void missing_words(const struct match *m, const struct subject *s, struct buf *out)
+{
+	CLEANUP(buf_fini) struct buf near = BUF(BUF_UNLIMITED);
+
+	switch (s->kind) {
+	case SUBJECT_FIELD:
+		if (event_has_field(m, s->number))
+			buf_addf(out, "this %s has none", m->event);
+		else
+			buf_addf(out, "not present on %s events", m->event);
+		return;
+	case SUBJECT_EVENT:
+		buf_adds(out, "there is none");
+		return;
+	case SUBJECT_PAYLOAD:
+		buf_adds(out, "not in the payload");
+		extract_nearest(m->delivery.json, slice_of(s->name), &near, 6);
+		if (near.len) {
+			buf_adds(out, "; nearest: ");
+			buf_add(out, buf_slice(&near));
+		}
+		return;
+	}
+}
+
+static int is_true(const struct match *m, enum field_id f)
+{
+	const struct field *x = &m->normal.field[f];
+	return x->state == FIELD_PRESENT && x->n == 1 && x->list[0].kind == VALUE_TRUE;
+}
+
+/* Why the payload cannot know which files changed. */
+static void unknown_words(const struct match *m, const struct finding *f, struct buf *out)
+{
+	buf_adds(out, "not known: ");
+	if (f->is_cut)
+		buf_adds(out, "the list is longer than what is kept of it");
+	else if (is_true(m, FIELD_CREATED))
+		buf_adds(out, "the payload of a new branch does not tell it");
+	else if (is_true(m, FIELD_FORCED))
+		buf_adds(out, "the payload of a force push does not tell it");
+	else if (strcmp(m->event, "push") == 0)
+		buf_adds(out, "the payload lists only a part of the commits");
+	else
+		buf_addf(out, "the payload of a %s does not tell it", m->event);
+}
+
+/* ---- what is there ---- */
+
+static void some_values(const struct finding *f, size_t n, enum words w, struct buf *out)
+{
+	for (size_t i = 0; i < n && i < SHOWN_VALUES; i++) {
+		buf_adds(out, i ? ", " : "");
+		value_words(&f->values[i], w, out);
+	}
+	if (n > SHOWN_VALUES)
+		buf_adds(out, ", …");
+}
+
+static void got_words(struct match *m, uint32_t question, enum words w, struct buf *out)
+{
+	const struct question *q = &m->rs->questions[question];
+	const struct finding *f = match_look(m, q->subject);
+
+	switch (f->presence) {
+	case FOUND_NOTHING:
+		missing_words(m, &m->rs->subjects[q->subject], out);
+		return;
+	case FOUND_UNKNOWN:
+		unknown_words(m, f, out);
+		return;
+	case FOUND_VALUES:
+		break;
+	}
+	if (f->n == 0)
+		buf_addf(out, "no %s", noun(m, question));
+	else if (f->n > 1 || f->is_list)
+		buf_addf(out, "%zu %s: ", f->n, noun(m, question));
+	some_values(f, f->n, w, out);
+}
+
+void phrase_want(const struct match *m, uint32_t question, struct buf *out)
+{
+	predicate_want(predicate_of(m, question), WORDS_PLAIN, out);
+}
+
+void phrase_got(struct match *m, uint32_t question, struct buf *out)
+{
+	got_words(m, question, WORDS_PLAIN, out);
+}
+
+/* ---- the answer ---- */
+
+/* `1 of 3 changed files: "docs/a.md" ("docs/drafts/x.md" excluded)` */
+static void taken_words(const struct match *m, uint32_t question, const struct finding *f, struct buf *out)
+{
+	const struct predicate *p = predicate_of(m, question);
+	CLEANUP(buf_fini) struct buf taken = BUF(BUF_UNLIMITED), excluded = BUF(BUF_UNLIMITED);
+	size_t n_taken = 0, n_excluded = 0;
+
+	for (size_t i = 0; i < f->n; i++) {
+		int takes = predicate_takes(p, &f->values[i]), excludes = !takes && predicate_excludes(p, &f->values[i]);
+		struct buf *to = takes ? &taken : &excluded;
+		size_t *count = takes ? &n_taken : &n_excluded;
+		if (!takes && !excludes)
+			continue;
+		if ((*count)++ >= SHOWN_VALUES)
+			continue;
+		buf_adds(to, *count > 1 ? ", " : "");
+		value_words(&f->values[i], WORDS_PLAIN, to);
+	}
+	buf_addf(out, "%zu of %zu %s", n_taken, f->n, noun(m, question));
+	if (n_taken)
+		buf_addf(out, ": %s%s", buf_cstr(&taken), n_taken > SHOWN_VALUES ? ", …" : "");
+	if (n_excluded)
+		buf_addf(out, " (%s%s excluded)", buf_cstr(&excluded), n_excluded > SHOWN_VALUES ? ", …" : "");
+}
+
+static void yes_words(struct match *m, uint32_t question, struct buf *out)
+{
+	const struct finding *f = match_look(m, m->rs->questions[question].subject);
+	CLEANUP(buf_fini) struct buf got = BUF(BUF_UNLIMITED), want = BUF(BUF_UNLIMITED);
+
+	if (f->presence == FOUND_NOTHING) {
+		buf_adds(out, "not there, as wanted");
+		return;
+	}
+	if (f->n > 1 || f->is_list) {
+		taken_words(m, question, f, out);
+		return;
+	}
+	phrase_got(m, question, &got);
+	phrase_want(m, question, &want);
+	buf_add(out, buf_slice(&got));
+	if (!slice_eq(buf_slice(&got), buf_slice(&want)))
+		buf_addf(out, ", wanted %s", buf_cstr(&want));
+}
+
+void phrase_answer(struct match *m, uint32_t question, enum truth t, struct buf *out)
+{
+	const struct predicate *p = predicate_of(m, question);
+	const struct finding f = *match_look(m, m->rs->questions[question].subject);
+	enum words w = predicate_is_other_kind(p, &f) ? WORDS_KINDS : WORDS_PLAIN;
+
+	if (t == TRUTH_YES) {
+		yes_words(m, question, out);
+		return;
+	}
+	buf_adds(out, "want ");
+	predicate_want(p, w, out);
+	buf_adds(out, t == TRUTH_NO && f.presence == FOUND_VALUES ? ", got " : ", ");
+	if (t == TRUTH_UNKNOWN)
+		unknown_words(m, &f, out);
+	else if (p->n_except && (f.n > 1 || f.is_list) && f.n)
+		taken_words(m, question, &f, out);
+	else
+		got_words(m, question, w, out);
+}
+
+/* ---- why not ---- */
+
+#define BECAUSE_MAX 3
+
+static void because(struct match *m, const struct cond *c, struct buf *out);
+
+/* The first part of C that is as T says, for `any` and `none`. */
+static void because_of_each(struct match *m, const struct cond *c, enum truth t, struct buf *out)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < c->n; i++) {
+		if (match_cond(m, &c->kids[i]) != t)
+			continue;
+		if (n++ == BECAUSE_MAX) {
+			buf_adds(out, "; …");
+			return;
+		}
+		buf_addf(out, "%s#%zu ", n > 1 ? "; " : "", i + 1);
+		if (t == TRUTH_NO)
+			because(m, &c->kids[i], out);
+		else
+			buf_adds(out, "holds");
+	}
+}
+
+/* C is false. */
+static void because(struct match *m, const struct cond *c, struct buf *out)
+{
+	int n = 0;
+
+	switch (c->kind) {
+	case COND_QUESTION:
+		buf_addf(out, "%s: ", subject_label(m, c->question));
+		phrase_answer(m, c->question, TRUTH_NO, out);
+		return;
+	case COND_ANY:
+		buf_adds(out, "any: ");
+		because_of_each(m, c, TRUTH_NO, out);
+		return;
+	case COND_NONE:
+		buf_adds(out, "none: ");
+		because_of_each(m, c, TRUTH_YES, out);
+		return;
+	case COND_ALL:
+		for (size_t i = 0; i < c->n && n < BECAUSE_MAX; i++) {
+			if (match_cond(m, &c->kids[i]) != TRUTH_NO)
+				continue;
+			buf_adds(out, n++ ? "; " : "");
+			because(m, &c->kids[i], out);
+		}
+		return;
+	}
+}
+
+void match_because(struct match *m, const struct rule *r, struct buf *out)
+{
+	because(m, &r->when, out);
+}

@@ -1,0 +1,184 @@
+/* rules/report.c - a match as JSON: the event for the job and the lists, and why rules did or did not fire for the reply
+ * to the sender and the delivery's page. */
+#include <stdlib.h>
+
+#include "rules/matching.h"
+
+#define WHY_MAX_RULES 50
+#define BECAUSE_MAX_BYTES 600
+
+static void add_member(struct buf *out, const char *name, struct slice text)
+{
+	buf_adds(out, out->len && out->ptr[out->len - 1] != '{' ? ",\"" : "\"");
+	buf_addf(out, "%s\":", name);
+	if (text.ptr)
+		buf_add_json(out, text);
+}
+
+static void add_value(struct buf *out, const struct value *v)
+{
+	switch (v->kind) {
+	case VALUE_STRING: buf_add_json(out, v->text); return;
+	case VALUE_INTEGER: buf_addi(out, v->integer); return;
+	case VALUE_REAL: buf_addf(out, "%.17g", v->real); return;
+	case VALUE_TRUE: buf_adds(out, "true"); return;
+	case VALUE_FALSE: buf_adds(out, "false"); return;
+	case VALUE_NULL: buf_adds(out, "null"); return;
+	case VALUE_OBJECT:
+	case VALUE_ARRAY: buf_add(out, v->text); return;
+	}
+}
+
+static void add_field(const struct match *m, enum field_id id, struct buf *out)
+{
+	const struct field *f = &m->normal.field[id];
+
+	if (f->state != FIELD_PRESENT || (f->n == 0 && field_type(id) != FIELD_STRINGS))
+		return;
+	add_member(out, field_name(id), SLICE_NULL);
+	if (field_type(id) != FIELD_STRINGS) {
+		add_value(out, &f->list[0]);
+		return;
+	}
+	buf_addc(out, '[');
+	for (size_t i = 0; i < f->n; i++) {
+		buf_adds(out, i ? "," : "");
+		add_value(out, &f->list[i]);
+	}
+	buf_addc(out, ']');
+}
+
+void match_event_json(const struct match *m, struct buf *out)
+{
+	const struct delivery_view *d = &m->delivery;
+	int unknown = 0;
+
+	buf_addc(out, '{');
+	add_member(out, "source", slice_of(d->source->name));
+	add_member(out, "provider", slice_of(d->source->usage->name));
+	add_member(out, "event", slice_of(m->event));
+	add_member(out, "action", slice_of(m->action));
+	add_member(out, "native", d->event.ptr ? d->event : SLICE(""));
+	add_member(out, "delivery", slice_of(d->delivery_key ? d->delivery_key : ""));
+	add_member(out, "received", SLICE_NULL);
+	buf_addi(out, d->received_ms);
+	for (int f = 0; f < FIELD_COUNT; f++) {
+		add_field(m, f, out);
+		unknown |= m->normal.field[f].state == FIELD_UNKNOWN;
+	}
+	if (unknown) {
+		buf_adds(out, ",\"unknown\":[");
+		for (int f = 0, n = 0; f < FIELD_COUNT; f++)
+			if (m->normal.field[f].state == FIELD_UNKNOWN)
+				buf_addf(out, "%s\"%s\"", n++ ? "," : "", field_name(f));
+		buf_addc(out, ']');
+	}
+	buf_addc(out, '}');
+}
+
+void match_summary_json(const struct match *m, struct buf *out)
+{
+	static const enum field_id shown[] = {
+		FIELD_REPO, FIELD_REF, FIELD_BRANCH, FIELD_SHA, FIELD_TITLE, FIELD_SENDER,
+	};
+	buf_addc(out, '{');
+	for (size_t i = 0; i < COUNT(shown); i++)
+		add_field(m, shown[i], out);
+	buf_addc(out, '}');
+}
+
+/* ---- why ---- */
+
+struct telling {
+	struct match *m;                /* its memory of answers is filled on */
+	struct buf *out;
+	size_t told;
+};
+
+static void tell(struct telling *t, uint32_t rule)
+{
+	CLEANUP(buf_fini) struct buf because = BUF(BECAUSE_MAX_BYTES);
+	const struct rule *r = &t->m->rs->rules[rule];
+
+	match_because(t->m, r, &because);
+	buf_adds(t->out, t->told++ ? ",{" : "{");
+	add_member(t->out, "rule", slice_of(r->name));
+	add_member(t->out, "because", slice_of(buf_cstr(&because)));
+	buf_addc(t->out, '}');
+}
+
+static int has(const struct rule_list *l, uint32_t rule)
+{
+	size_t from = 0, n = l->n;
+	while (n) {
+		size_t half = n / 2;
+		if (l->list[from + half] < rule) {
+			from += half + 1;
+			n -= half + 1;
+		} else {
+			n = half;
+		}
+	}
+	return from < l->n && l->list[from] == rule;
+}
+
+/* Those that came nearest first: the index let them through. The others are asked for their reason only as far as
+ * it is told, so that the cost does not grow with the set. */
+void match_why_json(const struct match *m, struct buf *out)
+{
+	struct telling t = { .m = (struct match *)(uintptr_t)m, .out = out };
+	struct rule_list all;
+	size_t listen, next = 0;
+
+	index_rules(m->rs->index, &m->listening, &all);
+	listen = all.n - m->n_fired;
+	buf_addc(out, '[');
+	for (size_t i = 0; i < m->candidates.n && t.told < WHY_MAX_RULES; i++) {
+		if (next < m->n_fired && m->fired[next].rule == m->candidates.list[i])
+			next++;
+		else
+			tell(&t, m->candidates.list[i]);
+	}
+	for (size_t i = 0; i < all.n && t.told < WHY_MAX_RULES && t.told < listen; i++)
+		if (!has(&m->candidates, all.list[i]))
+			tell(&t, all.list[i]);
+	if (t.told < listen)
+		buf_addf(out, ",{\"rule\":\"\",\"because\":\"and %zu more\"}", listen - t.told);
+	buf_addc(out, ']');
+	free(all.list);
+}
+
+/* ---- fired on an unknown ---- */
+
+static void note_unknowns(struct match *m, const struct cond *c, struct buf *note)
+{
+	if (match_cond(m, c) != TRUTH_UNKNOWN)
+		return;
+	for (size_t i = 0; i < c->n; i++)
+		note_unknowns(m, &c->kids[i], note);
+	if (c->kind != COND_QUESTION)
+		return;
+	buf_adds(note, note->len ? "; " : "");
+	buf_addf(note, "%s: ", subject_label(m, c->question));
+	phrase_answer(m, c->question, TRUTH_UNKNOWN, note);
+}
+
+void match_matched_notes_json(const struct match *m, struct buf *out)
+{
+	struct match *asked = (struct match *)(uintptr_t)m;
+	int n = 0;
+
+	buf_addc(out, '[');
+	for (size_t i = 0; i < m->n_fired; i++) {
+		const struct rule *r = &m->rs->rules[m->fired[i].rule];
+		CLEANUP(buf_fini) struct buf note = BUF(BECAUSE_MAX_BYTES);
+		if (m->fired[i].truth != TRUTH_UNKNOWN)
+			continue;
+		note_unknowns(asked, &r->when, &note);
+		buf_adds(out, n++ ? ",{" : "{");
+		add_member(out, "rule", slice_of(r->name));
+		add_member(out, "note", slice_of(buf_cstr(&note)));
+		buf_addc(out, '}');
+	}
+	buf_addc(out, ']');
+}
