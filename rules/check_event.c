@@ -1,0 +1,270 @@
+/* rules/check_event.c - the words of `on`, and what their events can be asked: which fields they have. Common names are
+ * known to the language; native ones to the sender, and only in part to its provider's descriptor, so that an unknown one
+ * is a guess at most. */
+#include <string.h>
+
+#include "rules/checker.h"
+#include "rules/normalise.h"
+
+#define WORDS_MAX 128
+#define ALL_FIELDS (~(uint64_t)0)
+
+static struct slice head_of(struct slice word)
+{
+	struct slice head, rest;
+	slice_cut(word, '.', &head, &rest);
+	return head;
+}
+
+static int is_common(struct slice word)
+{
+	for (const char *const *w = schema_events; *w; w++)
+		if (slice_eq(head_of(word), slice_of(*w)))
+			return 1;
+	return 0;
+}
+
+static const struct check_source *source_find(const struct checker *c, struct slice name)
+{
+	for (size_t i = 0; i < c->ctx->n_sources; i++)
+		if (slice_eq(c->ctx->sources[i].name, name))
+			return &c->ctx->sources[i];
+	return NULL;
+}
+
+/* A native word "push" or "pull_request.opened" against a case "pull_request". */
+static int is_native_of(const struct provider *p, struct slice word)
+{
+	size_t n = 0;
+	const struct provider_event *events = p ? provider_events(p, &n) : NULL;
+
+	for (size_t i = 0; i < n; i++)
+		if (slice_eq(head_of(word), head_of(slice_of(events[i].native))))
+			return 1;
+	return 0;
+}
+
+/* ---- fields ---- */
+
+/* "payment.succeeded" hears the cases payment with that action, and those whose action is the native one. */
+static int hears(struct slice word, const struct provider_event *e, int with_native)
+{
+	struct slice head = head_of(word), action = slice_from(word, head.len + 1);
+
+	if (slice_eq(head, slice_of(e->common)))
+		return !action.len || !e->common_action || slice_eq(action, slice_of(e->common_action));
+	return with_native && !is_common(word) && slice_eq(head, head_of(slice_of(e->native)));
+}
+
+static uint64_t fields_of_source(const struct check_source *s, struct slice word, int with_native, int *is_heard)
+{
+	size_t n = 0;
+	const struct provider_event *events = s->provider ? provider_events(s->provider, &n) : NULL;
+	uint64_t fields = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (hears(word, &events[i], with_native)) {
+			fields |= events[i].fields;
+			*is_heard = 1;
+		}
+	if (!s->provider)
+		*is_heard = 1;
+	return s->provider ? fields : ALL_FIELDS;
+}
+
+/* A source that is not known, or an event that no mapping names, may have any. */
+uint64_t check_event_fields(const struct checker *c, struct slice word)
+{
+	struct slice source, event = word;
+	int is_heard = 0, is_named = slice_cut(word, ':', &source, &event);
+	uint64_t fields = 0;
+
+	if (!is_named)
+		event = word;
+	for (size_t i = 0; i < c->ctx->n_sources; i++)
+		if (!is_named || slice_eq(source, c->ctx->sources[i].name))
+			fields |= fields_of_source(&c->ctx->sources[i], event, is_named, &is_heard);
+	return is_heard ? fields : ALL_FIELDS;
+}
+
+uint64_t check_fields_of_on(const struct checker *c)
+{
+	uint64_t fields = 0;
+
+	if (!c->on || (c->on->kind != NODE_STRING && c->on->kind != NODE_TABLE))
+		return ALL_FIELDS;
+	if (c->on->kind == NODE_STRING)
+		return check_event_fields(c, c->on->text);
+	for (size_t i = 0; i < c->on->n_items; i++)
+		fields |= c->on->items[i]->kind == NODE_STRING ? check_event_fields(c, c->on->items[i]->text) : ALL_FIELDS;
+	return fields;
+}
+
+/* ---- `on` ---- */
+
+static size_t add_natives(const struct provider *p, const char **words, size_t n)
+{
+	size_t count = 0;
+	const struct provider_event *events = p ? provider_events(p, &count) : NULL;
+
+	for (size_t i = 0; i < count && n < WORDS_MAX; i++)
+		if (!strchr(events[i].native, '.'))
+			words[n++] = events[i].native;
+	return n;
+}
+
+static void check_source(struct checker *c, const struct node *word, struct slice name)
+{
+	const char *words[WORDS_MAX + 1] = { 0 };
+	CLEANUP(buf_fini) struct buf names = BUF(BUF_UNLIMITED);
+	char hint[HINT_BYTES];
+	size_t n = c->ctx->n_sources < WORDS_MAX ? c->ctx->n_sources : WORDS_MAX;
+	size_t at[WORDS_MAX];
+
+	if (c->ctx->sources_unknown)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		at[i] = names.len;
+		buf_add(&names, c->ctx->sources[i].name);
+		buf_addc(&names, '\0');
+	}
+	for (size_t i = 0; i < n; i++)
+		words[i] = names.ptr + at[i];
+	check_hint(name, words, hint);
+	check_say(c, word, "E112", "pushrod.lua declares no source '" SLICE_FMT "'%s", SLICE_ARG(name), hint);
+}
+
+static void check_native(struct checker *c, const struct node *word, const struct check_source *s, struct slice event)
+{
+	const char *words[WORDS_MAX + 1] = { 0 };
+	size_t n = 0;
+
+	if (!s->provider || is_common(event) || is_native_of(s->provider, event))
+		return;
+	for (const char *const *w = schema_events; *w; w++)
+		words[n++] = *w;
+	add_natives(s->provider, words, n);
+	const char *near = did_you_mean(head_of(event), words);
+	if (near)
+		check_warn(c, word, "W113", "'" SLICE_FMT "' is no event that is known of '" SLICE_FMT "', did you mean '%s'?",
+			   SLICE_ARG(head_of(event)), SLICE_ARG(s->name), near);
+}
+
+static void check_qualified(struct checker *c, const struct node *word, struct slice source, struct slice event)
+{
+	const struct check_source *s = source_find(c, source);
+
+	for (const char *const *r = schema_reserved_sources; *r; r++)
+		if (slice_eq(source, slice_of(*r))) {
+			check_say(c, word, "E114", "this version has no '%s:' events yet", *r);
+			return;
+		}
+	if (event.len == 0)
+		check_say(c, word, "E113", "'" SLICE_FMT "' names no event: write \"" SLICE_FMT ":push\", or \"" SLICE_FMT ":*\" for all",
+			  SLICE_ARG(word->text), SLICE_ARG(source), SLICE_ARG(source));
+	else if (slice_chr(event, '*') >= 0 && event.len != 1)
+		check_say(c, word, "E113", "'*' stands for all events of a source, as in \"" SLICE_FMT ":*\", and nowhere else",
+			  SLICE_ARG(source));
+	else if (!s)
+		check_source(c, word, source);
+	else if (slice_chr(event, '*') < 0)
+		check_native(c, word, s, event);
+}
+
+/* Without a source only common names are meant. */
+static void say_not_common(struct checker *c, const struct node *word)
+{
+	char hint[HINT_BYTES];
+
+	for (size_t i = 0; i < c->ctx->n_sources; i++) {
+		const struct check_source *s = &c->ctx->sources[i];
+		if (slice_eq(s->name, word->text)) {
+			check_say(c, word, "E113", "'" SLICE_FMT "' is a source: write \"" SLICE_FMT ":*\" for all of its events",
+				  SLICE_ARG(s->name), SLICE_ARG(s->name));
+			return;
+		}
+		if (is_native_of(s->provider, word->text)) {
+			check_say(c, word, "E113", "'" SLICE_FMT "' is an event of '" SLICE_FMT "' alone: write \"" SLICE_FMT ":" SLICE_FMT "\"",
+				  SLICE_ARG(word->text), SLICE_ARG(s->name), SLICE_ARG(s->name), SLICE_ARG(word->text));
+			return;
+		}
+	}
+	check_hint(head_of(word->text), schema_events, hint);
+	check_say(c, word, "E113", "unknown event '" SLICE_FMT "'%s", SLICE_ARG(slice_upto(word->text, 80)), hint);
+}
+
+void check_event(struct checker *c, const struct node *word)
+{
+	struct slice source, event;
+
+	if (slice_cut(word->text, ':', &source, &event))
+		check_qualified(c, word, source, event);
+	else if (slice_chr(word->text, '*') >= 0)
+		check_say(c, word, "E113", "'*' stands for all events of one source, as in \"github:*\"");
+	else if (!is_common(word->text))
+		say_not_common(c, word);
+	else if (word->text.ptr[word->text.len - 1] == '.')
+		check_say(c, word, "E113", "'" SLICE_FMT "' ends in a dot: an action follows it, or nothing", SLICE_ARG(word->text));
+}
+
+/* ---- templates ---- */
+
+static int is_fact(struct slice name)
+{
+	for (const char *const *f = schema_facts; *f; f++)
+		if (slice_eq(name, slice_of(*f)))
+			return 1;
+	return 0;
+}
+
+static void say_no_field(struct checker *c, const struct node *text, struct slice name)
+{
+	const char *words[FIELD_COUNT + WORDS_MAX] = { 0 };
+	char hint[HINT_BYTES];
+	size_t n = 0;
+
+	for (int f = 0; f < FIELD_COUNT; f++)
+		words[n++] = field_name((enum field_id)f);
+	for (const char *const *f = schema_facts; *f; f++)
+		words[n++] = *f;
+	check_hint(name, words, hint);
+	check_say(c, text, "E115", "{" SLICE_FMT "} is no field of an event%s; {{ stands for a brace", SLICE_ARG(slice_upto(name, 60)), hint);
+}
+
+static void check_hole_on(struct checker *c, const struct node *text, int field, const struct node *word)
+{
+	if (word->kind == NODE_STRING && !(check_event_fields(c, word->text) & (uint64_t)1 << field))
+		check_say(c, text, "E115", "{%s} is never there on '" SLICE_FMT "'", field_name((enum field_id)field), SLICE_ARG(word->text));
+}
+
+static void check_hole(struct checker *c, const struct node *text, struct slice name)
+{
+	int field = field_find(name);
+
+	if (is_fact(name))
+		return;
+	if (field < 0) {
+		say_no_field(c, text, name);
+		return;
+	}
+	if (c->on && c->on->kind == NODE_STRING)
+		check_hole_on(c, text, field, c->on);
+	for (size_t i = 0; c->on && c->on->kind == NODE_TABLE && i < c->on->n_items; i++)
+		check_hole_on(c, text, field, c->on->items[i]);
+}
+
+void check_template(struct checker *c, const struct node *text)
+{
+	struct slice rest = text->text, before, name, after;
+
+	while (slice_cut(rest, '{', &before, &rest)) {
+		if (slice_starts(rest, SLICE("{"))) {
+			rest = slice_from(rest, 1);
+		} else if (slice_cut(rest, '}', &name, &after)) {
+			check_hole(c, text, name);
+			rest = after;
+		} else {
+			check_say(c, text, "E115", "a { that is never closed; {{ stands for a brace");
+		}
+	}
+}

@@ -1,0 +1,324 @@
+/* rules/check_when.c - what `when` holds: tables of tests that are all meant, lists of such tables of which one is, and
+ * tests: a value, a list of values with what `except` takes away, or a table of operators. */
+#include <string.h>
+
+#include "rules/checker.h"
+#include "rules/extract.h"
+#include "rules/glob.h"
+#include "rules/normalise.h"
+
+#define WORDS_MAX 64
+
+/* ---- one test ---- */
+
+struct test {
+	const struct node_member *m;
+	int field;                      /* enum field_id; -1: of a payload path or a fact */
+	const char *name;               /* for messages */
+};
+
+static const struct schema_operator *operator_find(struct slice name)
+{
+	for (size_t i = 0; i < schema_operator_count; i++)
+		if (slice_eq(name, slice_of(schema_operators[i].name)))
+			return &schema_operators[i];
+	return NULL;
+}
+
+static int is_scalar(const struct node *n)
+{
+	return n->kind != NODE_TABLE && n->kind != NODE_SECRET && n->kind != NODE_FUNCTION;
+}
+
+static int fits_field(const struct node *n, int field)
+{
+	if (field < 0 || n->kind == NODE_NULL)
+		return 1;
+	switch (field_type((enum field_id)field)) {
+	case FIELD_STRING:
+	case FIELD_STRINGS:
+		return n->kind == NODE_STRING;
+	case FIELD_INTEGER:
+		return n->kind == NODE_INTEGER || n->kind == NODE_NUMBER;
+	case FIELD_BOOL:
+		return n->kind == NODE_BOOL;
+	}
+	return 1;
+}
+
+static const char *field_words(int field)
+{
+	switch (field_type((enum field_id)field)) {
+	case FIELD_STRING: return "a string";
+	case FIELD_STRINGS: return "a list of strings";
+	case FIELD_INTEGER: return "a number";
+	case FIELD_BOOL: return "true or false";
+	}
+	return "";
+}
+
+/* "refs/heads/main" is a ref and no branch: a test that could never pass. */
+static void check_ref_prefix(struct checker *c, const struct test *t, const struct node *n)
+{
+	static const struct { enum field_id field; struct slice prefix; } taken_off[] = {
+		{ FIELD_BRANCH, SLICE("refs/heads/") }, { FIELD_BASE, SLICE("refs/heads/") }, { FIELD_HEAD, SLICE("refs/heads/") },
+		{ FIELD_TAG, SLICE("refs/tags/") },
+	};
+	for (size_t i = 0; i < COUNT(taken_off); i++)
+		if ((int)taken_off[i].field == t->field && n->kind == NODE_STRING && slice_starts(n->text, taken_off[i].prefix))
+			check_warn(c, n, "W117", "%s is the short name: write \"" SLICE_FMT "\"", t->name,
+				   SLICE_ARG(slice_from(n->text, taken_off[i].prefix.len)));
+}
+
+static void check_scalar(struct checker *c, const struct test *t, const struct node *n)
+{
+	char got[GOT_BYTES];
+
+	check_got(n, got);
+	if (n->is_bad)
+		return;
+	if (!is_scalar(n))
+		check_say(c, n, "E116", "%s: a test compares with a string, a number, true, false or null, not with %s", t->name, got);
+	else if (!fits_field(n, t->field))
+		check_say(c, n, "E116", "%s is %s, and never equals %s: nothing is converted", t->name, field_words(t->field), got);
+	else if (n->kind == NODE_STRING && n->text.len > GLOB_MAX_BYTES)
+		check_say(c, n, "E116", "%s: the pattern has %zu bytes, the most is %d", t->name, n->text.len, GLOB_MAX_BYTES);
+	check_ref_prefix(c, t, n);
+}
+
+static void check_scalars(struct checker *c, const struct test *t, const struct node *n)
+{
+	if (n->kind != NODE_TABLE) {
+		check_scalar(c, t, n);
+		return;
+	}
+	if (n->n_members)
+		check_say_key(c, &n->members[0], "E116", "%s: '" SLICE_FMT "' cannot stand in this list", t->name, SLICE_ARG(n->members[0].key));
+	else if (n->n_items == 0)
+		check_say(c, n, "E116", "%s: an empty list matches nothing", t->name);
+	for (size_t i = 0; i < n->n_items; i++)
+		check_scalar(c, t, n->items[i]);
+}
+
+static void check_operand(struct checker *c, const struct test *t, const struct schema_operator *op, const struct node *n)
+{
+	char got[GOT_BYTES];
+
+	check_got(n, got);
+	if (n->is_bad)
+		return;
+	if (op->operand == OPERAND_BOOL && n->kind != NODE_BOOL)
+		check_say(c, n, "E116", "%s: want true or false, got %s", op->name, got);
+	else if (op->operand == OPERAND_TEXT && n->kind != NODE_STRING)
+		check_say(c, n, "E116", "%s: want a string, got %s", op->name, got);
+	else if (op->operand == OPERAND_ORDERED && n->kind != NODE_STRING && n->kind != NODE_INTEGER && n->kind != NODE_NUMBER)
+		check_say(c, n, "E116", "%s: want a number or a string, got %s", op->name, got);
+	else if (op->operand == OPERAND_SCALAR || op->operand == OPERAND_ORDERED)
+		check_scalar(c, t, n);
+}
+
+static void say_no_operator(struct checker *c, const struct test *t, const struct node_member *m)
+{
+	const char *words[WORDS_MAX] = { 0 };
+	char hint[HINT_BYTES];
+	size_t n = 0;
+
+	for (; n < schema_operator_count; n++)
+		words[n] = schema_operators[n].name;
+	words[n++] = "except";
+	check_hint(m->key, words, hint);
+	check_say_key(c, m, "E118", "%s: unknown operator '" SLICE_FMT "'%s", t->name, SLICE_ARG(m->key), hint);
+}
+
+static void check_operator(struct checker *c, const struct test *t, const struct node_member *m)
+{
+	const struct schema_operator *op = operator_find(m->key);
+	const struct node *n = m->value;
+
+	if (!op) {
+		say_no_operator(c, t, m);
+		return;
+	}
+	if (n->kind != NODE_TABLE || !op->takes_list) {
+		check_operand(c, t, op, n);
+		return;
+	}
+	if (n->n_members || n->n_items == 0)
+		check_say(c, n, "E116", "%s: want a value or a list of values", op->name);
+	for (size_t i = 0; i < n->n_items; i++)
+		check_operand(c, t, op, n->items[i]);
+}
+
+static void check_table_test(struct checker *c, const struct test *t, const struct node *n)
+{
+	const struct node *except = node_get(n, "except");
+	size_t n_operators = n->n_members - (except ? 1 : 0);
+
+	if (n->n_items == 0 && n->n_members == 0)
+		check_say(c, n, "E116", "%s: an empty table tests nothing", t->name);
+	if (except)
+		check_scalars(c, t, except);
+	if (n_operators && (n->n_items || except))
+		check_say(c, n, "E119", "%s: a list and operators cannot stand in one table: put two tests under all = { { … }, { … } }",
+			  t->name);
+	for (size_t i = 0; i < n->n_items; i++)
+		check_scalar(c, t, n->items[i]);
+	for (size_t i = 0; i < n->n_members; i++)
+		if (!slice_eq(n->members[i].key, SLICE("except")))
+			check_operator(c, t, &n->members[i]);
+}
+
+static void check_test(struct checker *c, const struct test *t)
+{
+	const struct node *n = t->m->value;
+
+	if (n->kind == NODE_TABLE)
+		check_table_test(c, t, n);
+	else
+		check_scalar(c, t, n);
+}
+
+/* ---- tables of tests ---- */
+
+static int wants_absence(const struct node *n)
+{
+	const struct node *exists = node_get(n, "exists");
+	return exists && exists->kind == NODE_BOOL && !exists->integer;
+}
+
+/* A field that no event of `on` has: the test can never pass. */
+static void check_reachable(struct checker *c, const struct node_member *m, int field)
+{
+	if (check_fields_of_on(c) & (uint64_t)1 << field || wants_absence(m->value))
+		return;
+	check_warn(c, &(struct node){ .line = m->line, .col = m->col }, "W120",
+		   "no event of `on` has the field '%s': this never holds", field_name((enum field_id)field));
+}
+
+static void check_path(struct checker *c, const struct node_member *m)
+{
+	struct paths *paths = paths_new();
+	struct err e;
+
+	if (paths_add(paths, m->key, &e) < 0)
+		check_say_key(c, m, "E121", "%s", e.msg);
+	paths_free(paths);
+}
+
+static void check_payload(struct checker *c, const struct node_member *payload)
+{
+	const struct node *n = payload->value;
+
+	if (n->is_bad)
+		return;
+	if (n->kind != NODE_TABLE || n->n_items || n->n_members == 0) {
+		check_say(c, n, "E116", "payload: want a table of paths, as in { [\"repository.private\"] = false }");
+		return;
+	}
+	for (size_t i = 0; i < n->n_members; i++) {
+		CLEANUP(freep) char *name = slice_dup(n->members[i].key);
+		struct test t = { &n->members[i], -1, name };
+		check_path(c, &n->members[i]);
+		check_test(c, &t);
+	}
+}
+
+static void say_no_field(struct checker *c, const struct node_member *m)
+{
+	const char *words[WORDS_MAX] = { "payload" };
+	char hint[HINT_BYTES];
+	size_t n = 1;
+
+	_Static_assert(FIELD_COUNT + 16 < WORDS_MAX, "all fields and the other words");
+	for (int f = 0; f < FIELD_COUNT; f++)
+		words[n++] = field_name((enum field_id)f);
+	for (const char *const *w = schema_facts; *w; w++)
+		words[n++] = *w;
+	for (const char *const *w = schema_combinators; *w; w++)
+		words[n++] = *w;
+	check_hint(m->key, words, hint);
+	check_say_key(c, m, "E101", "unknown field '" SLICE_FMT "' in when%s%s", SLICE_ARG(m->key), hint,
+		      hint[0] ? "" : "; what the payload holds is asked under payload = { … }");
+}
+
+static int is_word(struct slice s, const char *const *words)
+{
+	for (; *words; words++)
+		if (slice_eq(s, slice_of(*words)))
+			return 1;
+	return 0;
+}
+
+static void check_tests(struct checker *c, const struct node *table, const char *what);
+
+static void check_alternatives(struct checker *c, const struct node *list, const char *what)
+{
+	CLEANUP(buf_fini) struct buf shape = BUF(BUF_UNLIMITED);
+
+	if (list->is_bad)
+		return;
+	if (list->kind == NODE_TABLE && list->n_members) {
+		check_shape(list, &shape);
+		check_say(c, list, "E106", "%s holds a list of tables, one brace is missing: write %s = { %s }", what, what, buf_cstr(&shape));
+		return;
+	}
+	if (list->kind != NODE_TABLE || list->n_items == 0) {
+		check_say(c, list, "E116", "%s: want a list of tables of tests, as in { { branch = \"main\" } }", what);
+		return;
+	}
+	for (size_t i = 0; i < list->n_items; i++)
+		check_tests(c, list->items[i], what);
+}
+
+static void check_member(struct checker *c, const struct node_member *m)
+{
+	CLEANUP(freep) char *name = slice_dup(m->key);
+	struct test t = { m, field_find(m->key), name };
+
+	if (is_word(m->key, schema_combinators)) {
+		check_alternatives(c, m->value, name);
+	} else if (slice_eq(m->key, SLICE("payload"))) {
+		check_payload(c, m);
+	} else if (t.field >= 0) {
+		check_test(c, &t);
+		check_reachable(c, m, t.field);
+	} else if (is_word(m->key, schema_facts)) {
+		check_test(c, &t);
+	} else {
+		say_no_field(c, m);
+	}
+}
+
+static void check_tests(struct checker *c, const struct node *table, const char *what)
+{
+	char got[GOT_BYTES];
+
+	check_got(table, got);
+	if (table->is_bad)
+		return;
+	if (table->kind != NODE_TABLE)
+		check_say(c, table, "E116", "%s: want a table of tests, as in { branch = \"main\" }, got %s", what, got);
+	else if (table->n_items)
+		check_say(c, table->items[0], "E107", "%s: this value tests no field: write field = value", what);
+	else if (table->n_members == 0)
+		check_say(c, table, "E108", "%s: an empty table holds for every event", what);
+	for (size_t i = 0; table->kind == NODE_TABLE && i < table->n_members; i++)
+		check_member(c, &table->members[i]);
+}
+
+void check_conditions(struct checker *c, const struct node *when)
+{
+	if (when->kind == NODE_STRING) {
+		if (!slice_eq(when->text, SLICE("always")))
+			check_say(c, when, "E108", "when: want a table of tests or \"always\", got \"" SLICE_FMT "\"", SLICE_ARG(slice_upto(when->text, 40)));
+		return;
+	}
+	if (when->n_items == 0 && when->n_members == 0)
+		check_say(c, when, "E108", "when is empty: say which events the rule is for, or write when = \"always\"");
+	else if (when->n_items && when->n_members)
+		check_say_key(c, &when->members[0], "E119", "when is either a table of tests or a list of such tables, not both");
+	else if (when->n_items)
+		check_alternatives(c, when, "when");
+	else
+		check_tests(c, when, "when");
+}

@@ -1,0 +1,34 @@
+/* rules/checker.h - what the files of check share; no one else includes it. */
+#pragma once
+#include "rules/check.h"
+#include "rules/schema.h"
+
+struct checker {
+	const struct check_file *file;
+	const struct check_context *ctx;
+	struct diags *out;
+	const struct node *on;          /* of the rule being checked; NULL outside of rules */
+	struct slice rule;              /* its name */
+};
+
+/* An error (or a warning) at a node. */
+void check_say(struct checker *c, const struct node *at, const char *code, const char *fmt, ...) PRINTF(4, 5);
+void check_warn(struct checker *c, const struct node *at, const char *code, const char *fmt, ...) PRINTF(4, 5);
+/* At a member's key. */
+void check_say_key(struct checker *c, const struct node_member *m, const char *code, const char *fmt, ...) PRINTF(4, 5);
+/* ", did you mean 'x'?", or nothing, into HINT. */
+#define HINT_BYTES 128
+void check_hint(struct slice word, const char *const *words, char hint[HINT_BYTES]);
+/* `the string "x"`, `the number 10`, `a table`. */
+#define GOT_BYTES 96
+void check_got(const struct node *n, char got[GOT_BYTES]);
+/* `{ "a", key = … }`, as far as it is short: what a table would be within one more pair of braces. */
+void check_shape(const struct node *table, struct buf *out);
+
+/* check_when.c */
+void check_conditions(struct checker *c, const struct node *when);
+/* check_event.c: a word of `on`; a template; which fields the events of `on` can have (all, where that is not known). */
+void check_event(struct checker *c, const struct node *word);
+void check_template(struct checker *c, const struct node *text);
+uint64_t check_event_fields(const struct checker *c, struct slice word);
+uint64_t check_fields_of_on(const struct checker *c);

@@ -1,0 +1,172 @@
+/* rules/schema.c - the table. A key that is not here does not exist: what the program cannot do yet is added together with
+ * what does it. */
+#include "rules/schema.h"
+
+#include <string.h>
+
+#define KEYS(array) .keys = (array), .n = COUNT(array)
+#define TYPES(...) (const struct schema_type[]){ __VA_ARGS__, { 0 } }
+#define WORDS(...) (const char *const[]){ __VA_ARGS__, NULL }
+
+#define STRING { .kind = SCHEMA_STRING, .min = 1 }
+#define BOOL { .kind = SCHEMA_BOOL }
+#define DURATION(least, most) { .kind = SCHEMA_DURATION, .min = (least), .max = (most) }
+#define SIZE(least) { .kind = SCHEMA_SIZE, .min = (least), .max = INT64_MAX }
+#define INTEGER(least, most) { .kind = SCHEMA_INTEGER, .min = (least), .max = (most) }
+#define WORD(...) { .kind = SCHEMA_WORD, .words = WORDS(__VA_ARGS__) }
+#define TABLE(t) { .kind = SCHEMA_TABLE, .table = &(t) }
+#define LIST(...) { .kind = SCHEMA_LIST, .min = 1, .of = TYPES(__VA_ARGS__) }
+#define MAP(...) { .kind = SCHEMA_MAP, .of = TYPES(__VA_ARGS__) }
+#define OF(what) { .kind = (what) }
+
+#define SECOND 1000LL
+#define DAY (24 * 3600 * SECOND)
+#define YEARS (10 * 365 * DAY)
+
+/* ---- config ---- */
+
+static const struct schema_key listen_keys[] = {
+	{ "serve", TYPES(LIST(WORD("hooks", "pages", "topics"))), 0, "what is served here; hooks and pages unless said",
+	  "{ \"hooks\", \"pages\" }" },
+};
+static const struct schema_key listen_item = {
+	"address", TYPES(OF(SCHEMA_ADDRESS)), 1, "address and port", "\"127.0.0.1:8787\"",
+};
+static const struct schema_table listen_table = { KEYS(listen_keys), .item = &listen_item };
+
+static const struct schema_key jobs_keys[] = {
+	{ "max", TYPES(INTEGER(1, 1024)), 0, "jobs that run at one time", "8" },
+	{ "timeout", TYPES(DURATION(SECOND, 30 * DAY)), 0, "for a job whose rule says nothing else", "\"1h\"" },
+	{ "memory", TYPES(SIZE(16 << 20)), 0, "of each step", "\"4GiB\"" },
+	{ "log", TYPES(SIZE(64 << 10)), 0, "the most that one attempt may log", "\"256MiB\"" },
+	{ "roots", TYPES(LIST(STRING)), 0, "folders below which jobs may publish", "{ \"/srv/www\" }" },
+	{ "file_urls", TYPES(BOOL), 0, "allow checkout from repositories on this machine", "true" },
+};
+static const struct schema_table jobs_table = { KEYS(jobs_keys) };
+
+static const struct schema_key keep_keys[] = {
+	{ "deliveries", TYPES(DURATION(60 * SECOND, YEARS)), 0, "how long a delivery stays listed", "\"30d\"" },
+	{ "bodies", TYPES(SIZE(1 << 20)), 0, "how much of their bodies is kept", "\"2GiB\"" },
+	{ "jobs", TYPES(DURATION(60 * SECOND, YEARS)), 0, "how long a finished job and its log stay", "\"90d\"" },
+};
+static const struct schema_table keep_table = { KEYS(keep_keys) };
+
+static const struct schema_key config_keys[] = {
+	{ "url", TYPES(STRING), 0, "how the world reaches this server: the beginning of links", "\"https://ci.example.org\"" },
+	{ "listen", TYPES(OF(SCHEMA_ADDRESS), LIST(OF(SCHEMA_ADDRESS), TABLE(listen_table))), 0, "where to listen",
+	  "{ { \"127.0.0.1:8787\", serve = { \"hooks\", \"pages\" } } }" },
+	{ "jobs", TYPES(TABLE(jobs_table)), 0, "bounds of all jobs", NULL },
+	{ "keep", TYPES(TABLE(keep_table)), 0, "what is kept, and how long", NULL },
+};
+static const struct schema_table config_table = { KEYS(config_keys) };
+
+/* ---- source ---- */
+
+static const struct schema_key dated_keys[] = {
+	{ "not_after", TYPES(OF(SCHEMA_DATE)), 0, "the last day on which it is good", "\"2026-12-01\"" },
+};
+static const struct schema_key dated_item = { "secret", TYPES(OF(SCHEMA_SECRET)), 1, "a secret", "secret \"gh-2025\"" };
+static const struct schema_table dated_table = { KEYS(dated_keys), .item = &dated_item };
+
+static const struct schema_key source_keys[] = {
+	{ "provider", TYPES(OF(SCHEMA_PROVIDER)), 0, "who sends, and so how it is verified and read", "\"github\"" },
+	{ "secret", TYPES(OF(SCHEMA_SECRET), TABLE(dated_table), LIST(OF(SCHEMA_SECRET), TABLE(dated_table))), 0,
+	  "what its signatures are made with; several while one replaces another", "secret \"github\"" },
+	{ "auth", TYPES(WORD("none")), 0, "\"none\": anybody may send; written out, as it is never what one wants by accident",
+	  "\"none\"" },
+	{ "path", TYPES(OF(SCHEMA_PATH)), 0, "where it is posted to; /hooks/NAME unless said", "\"/webhooks/stripe\"" },
+	{ "reply", TYPES(WORD("terse")), 0, "\"terse\": tell the sender nothing about rules and jobs", "\"terse\"" },
+};
+static const struct schema_table source_table = { KEYS(source_keys) };
+
+/* ---- rule ---- */
+
+static const struct schema_type env_types[] = { MAP(OF(SCHEMA_TEMPLATE)), { 0 } };
+
+static const struct schema_key step_keys[] = {
+	{ "sh", TYPES(STRING), 0, "a script for sh -e", "\"make test\"" },
+	{ "exec", TYPES(LIST({ .kind = SCHEMA_STRING })), 0, "a program and its arguments, as they are", "{ \"make\", \"test\" }" },
+	{ "timeout", TYPES(DURATION(SECOND, 30 * DAY)), 0, "for this step alone", "\"15m\"" },
+	{ "env", env_types, 0, "environment of this step alone; {field} is the event's", "{ CC = \"gcc\" }" },
+	{ "cwd", TYPES(STRING), 0, "the folder it runs in", "\"web\"" },
+	{ "allow_failure", TYPES(BOOL), 0, "go on when it fails", "true" },
+};
+static const struct schema_key step_item = { "name", TYPES(STRING), 0, "its name in the log", "\"test\"" };
+static const struct schema_table step_table = { KEYS(step_keys), .item = &step_item };
+
+static const struct schema_key rule_keys[] = {
+	{ "on", TYPES(OF(SCHEMA_EVENT), LIST(OF(SCHEMA_EVENT))), 1, "the events it listens to",
+	  "{ \"push\", \"pull_request.opened\" }" },
+	{ "when", TYPES(OF(SCHEMA_CONDITIONS)), 1, "what must hold of them; \"always\" for all of them",
+	  "{ branch = \"main\", paths = { \"docs/**\", except = \"docs/drafts/**\" } }" },
+	{ "timeout", TYPES(DURATION(SECOND, 30 * DAY)), 0, "the most that a job may take", "\"20m\"" },
+	{ "env", env_types, 0, "environment of all steps; {field} is the event's", "{ TITLE = \"{title}\" }" },
+	{ "secrets", TYPES(LIST(OF(SCHEMA_NAME))), 0, "names of the secrets that its jobs may read", "{ \"npm-token\" }" },
+	{ "checkout", TYPES(BOOL), 0, "check out the event's commit before the steps", "true" },
+	{ "steps", TYPES(LIST(TABLE(step_table))), 0, "what is done, one after the other",
+	  "{ { \"test\", sh = \"make test\" } }" },
+	{ "run", TYPES(OF(SCHEMA_FUNCTION)), 0, "what is done, as a Lua function", "function(job) job:sh(\"make test\") end" },
+};
+static const struct schema_table rule_table = { KEYS(rule_keys) };
+
+const struct schema_decl schema_decls[] = {
+	{ "config", SCHEMA_SETTINGS, 0, &config_table, "settings of the whole server" },
+	{ "source", SCHEMA_SETTINGS, 1, &source_table, "somebody who sends webhooks" },
+	{ "rule", SCHEMA_RULES, 1, &rule_table, "which events cause which work" },
+	{ "provider", SCHEMA_PROVIDERS, 1, NULL, "how a kind of sender is verified and read" },
+};
+const size_t schema_decl_count = COUNT(schema_decls);
+
+const char *const schema_later_words[] = {
+	"destination", "credential", "channel", "queue", "pool", "topic", "user", NULL,
+};
+
+/* ---- `when` and `on` ---- */
+
+const struct schema_operator schema_operators[] = {
+	{ "eq", OPERAND_SCALAR, 1, "equal, with no wildcard" },
+	{ "ne", OPERAND_SCALAR, 1, "not equal" },
+	{ "has", OPERAND_TEXT, 1, "holds this text" },
+	{ "lt", OPERAND_ORDERED, 0, "less than" },
+	{ "le", OPERAND_ORDERED, 0, "at most" },
+	{ "gt", OPERAND_ORDERED, 0, "more than" },
+	{ "ge", OPERAND_ORDERED, 0, "at least" },
+	{ "exists", OPERAND_BOOL, 0, "true: is there, even if null; false: is not" },
+};
+const size_t schema_operator_count = COUNT(schema_operators);
+
+const char *const schema_facts[] = { "source", "provider", "event", "action", "delivery", NULL };
+const char *const schema_combinators[] = { "any", "all", "none", NULL };
+const char *const schema_events[] = {
+	"push", "tag", "delete", "pull_request", "issue", "comment", "release", "payment", "ping", NULL,
+};
+const char *const schema_reserved_sources[] = { "job", "rule", "local", "cron", NULL };
+
+const struct schema_decl *schema_decl_find(struct slice kind)
+{
+	for (size_t i = 0; i < schema_decl_count; i++)
+		if (slice_eq(kind, slice_of(schema_decls[i].kind)))
+			return &schema_decls[i];
+	return NULL;
+}
+
+const struct schema_key *schema_key_find(const struct schema_table *t, struct slice name)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (slice_eq(name, slice_of(t->keys[i].name)))
+			return &t->keys[i];
+	return NULL;
+}
+
+int schema_name_is_valid(struct slice s)
+{
+	if (s.len < 1 || s.len > 64 || s.ptr[0] == '.')
+		return 0;
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.ptr[i];
+		int is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+		if (!is_letter && !(c >= '0' && c <= '9') && (c == '\0' || !strchr("._-", c)))
+			return 0;
+	}
+	return 1;
+}
