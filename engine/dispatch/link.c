@@ -164,7 +164,10 @@ int link_start(struct link *l, int64_t job, int attempt, int64_t timeout_ms, int
 	struct frame f = FRAME(FRAME_START, job, attempt, timeout_ms);
 	f.fds[0] = spec_fd;
 	f.fds[1] = journal_fd;
-	return send_now(l, &f);
+	/* Only what has gone out has gone: a runner that just died must not swallow an attempt. */
+	enum frame_outcome out = frame_send(l->fd, &f);
+	l->is_full = out == FRAME_AGAIN;
+	return out == FRAME_OK;
 }
 
 static void post(struct link *l, enum frame_type type, int64_t job, int attempt, const char *why)

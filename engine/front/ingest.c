@@ -324,7 +324,9 @@ static int match(struct arrival *a)
 
 static void judge(struct arrival *a)
 {
-	if (authenticate(a) < 0 || identify(a) < 0 || match(a) < 0)
+	if (authenticate(a) < 0 || identify(a) < 0)
+		assert(a->refusal.status);
+	else if (!a->identity.answer_status && match(a) < 0)
 		assert(a->refusal.status);
 }
 
@@ -419,6 +421,17 @@ static void on_stored(struct mail *m, void *loop)
 	arrival_free(a);
 }
 
+/* A verified request that only asks whether we are there: answered as the provider's descriptor says, and not kept. */
+static void reply_handshake(struct http_request *r, const struct arrival *a)
+{
+	static const char *const headers[] = { "x-content-type-options", "nosniff", "cache-control", "no-store", NULL };
+
+	log_info("handshake", "source=%s status=%d", name_of(a), a->identity.answer_status);
+	http_reply(r, &(struct http_reply){ .status = a->identity.answer_status, .headers = headers,
+					    .content_type = a->identity.answer.len ? "text/plain; charset=utf-8" : NULL,
+					    .body = buf_slice(&a->identity.answer) });
+}
+
 /* R answered, or A on its way to the store: either way both have found their owner. */
 static void submit(struct arrival *a, struct http_request *r)
 {
@@ -427,8 +440,11 @@ static void submit(struct arrival *a, struct http_request *r)
 
 	if (!a->refusal.status && atomic_load(&a->loop->front->is_draining))
 		refuse(a, 503, "Service Unavailable", "the engine is being restarted");
-	if (a->refusal.status) {
-		reply_refusal(r, &a->refusal);
+	if (a->refusal.status || a->identity.answer_status) {
+		if (a->refusal.status)
+			reply_refusal(r, &a->refusal);
+		else
+			reply_handshake(r, a);
 		arrival_free(a);
 		return;
 	}
