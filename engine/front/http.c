@@ -847,6 +847,7 @@ static void configure(struct http *h, int which)
 	h2o_config_init(conf);
 	conf->server_name = (h2o_iovec_t){ NULL, 0 };
 	conf->http1.upgrade_to_http2 = 0;
+	conf->http2.callbacks.request_shutdown = NULL;  /* it would leave a timer behind that context_dispose asserts on */
 	conf->http1.req_timeout = which == CLASS_HOOKS ? 30000 : 10000;
 	conf->max_request_entity_size = which == CLASS_HOOKS ? HOOKS_BODY_MAX : OTHER_BODY_MAX;
 	h->hosts[which] = h2o_config_register_host(conf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
