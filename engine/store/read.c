@@ -125,21 +125,34 @@ static enum db_rc read_deliveries(struct db *db, struct read *r)
 	for (size_t i = 0; i < ids.n; i++) {
 		if (i)
 			buf_addc(&r->json, ',');
-		if (row_delivery(db, ids.id[i], &r->json, NULL) != DB_ROW)
+		if (row_delivery(db, ids.id[i], &r->json) != DB_ROW)
 			return DB_BROKEN;
 	}
 	buf_adds(&r->json, "]}");
 	return DB_ROW;
 }
 
+/* More members follow those of the list form. */
+static void reopen(struct buf *object)
+{
+	if (object->len)
+		object->len--;                  /* its closing brace */
+}
+
 static enum db_rc read_job(struct db *db, struct read *r)
 {
 	sqlite3_stmt *row;
 	struct buf *out = &r->json;
-	enum db_rc rc = row_job_open(db, r->a, out);
+	enum db_rc rc = row_job(db, r->a, out, NULL);
 
 	if (rc != DB_ROW)
 		return rc;
+	reopen(out);
+	rc = db_first(db, SQL_JOB_RULESET, VALUES(INT(r->a)), &row);
+	if (rc != DB_ROW)
+		return DB_BROKEN;
+	row_add_text(out, "ruleset", row, 0);
+	db_end(row);
 	buf_adds(out, ",\"attempts\":[");
 	rc = db_first(db, SQL_ATTEMPTS, VALUES(INT(r->a)), &row);
 	for (int i = 0; rc == DB_ROW; rc = db_step(db, row), i++) {
@@ -170,10 +183,11 @@ static enum db_rc read_delivery(struct db *db, struct read *r)
 	CLEANUP(ids_fini) struct ids ids = { 0 };
 	sqlite3_stmt *row;
 	struct buf *out = &r->json;
-	enum db_rc rc = row_delivery_open(db, r->a, out);
+	enum db_rc rc = row_delivery(db, r->a, out);
 
 	if (rc != DB_ROW)
 		return rc;
+	reopen(out);
 	rc = db_first(db, SQL_DELIVERY_WIDE, VALUES(INT(r->a)), &row);
 	if (rc != DB_ROW)
 		return DB_BROKEN;
@@ -219,7 +233,7 @@ static enum db_rc add_changes(struct db *db, const struct read *r, sqlite3_stmt 
 		buf_adds(out, i ? ",{\"change\":" : "{\"change\":");
 		buf_addi(out, sqlite3_column_int64(row, 0));
 		buf_adds(out, is_job ? ",\"job\":" : ",\"delivery\":");
-		if ((is_job ? row_job(db, id, out, NULL) : row_delivery(db, id, out, NULL)) != DB_ROW)
+		if ((is_job ? row_job(db, id, out, NULL) : row_delivery(db, id, out)) != DB_ROW)
 			return DB_BROKEN;
 		buf_addc(out, '}');
 		*(is_job ? &jobs_rc : &deliveries_rc) = db_step(db, row);

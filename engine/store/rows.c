@@ -1,10 +1,6 @@
-/* store/rows.c - a job or a delivery as JSON. The members of the event's summary are merged into the object, as they are:
- * whoever submitted them wrote them as one JSON object. */
+/* store/rows.c - a job or a delivery as JSON: one writer of text, fed from a row of the database or from the request that
+ * has just become one. */
 #include "store/rows.h"
-
-enum job_column { J_ID, J_DELIVERY, J_RULE, J_FILE, J_CELL, J_STATE, J_ATTEMPT, J_SOURCE, J_EVENT, J_SUMMARY, J_QUEUED,
-		  J_STARTED, J_ENDED, J_EXIT, J_REASON, J_LOG_BYTES, J_CHANGE, J_RULESET };
-enum delivery_column { D_ID, D_SOURCE, D_PROVIDER, D_KEY, D_EVENT, D_ACTION, D_RECEIVED, D_BYTES, D_JOBS, D_SUMMARY, D_CHANGE };
 
 static void add_name(struct buf *out, const char *name)
 {
@@ -13,19 +9,34 @@ static void add_name(struct buf *out, const char *name)
 	buf_adds(out, "\":");
 }
 
-void row_add_int(struct buf *out, const char *name, sqlite3_stmt *row, int column)
+static void add_int(struct buf *out, const char *name, int64_t v)
 {
 	add_name(out, name);
-	if (sqlite3_column_type(row, column) == SQLITE_NULL)
+	if (v == ROW_NULL)
 		buf_adds(out, "null");
 	else
-		buf_addi(out, sqlite3_column_int64(row, column));
+		buf_addi(out, v);
+}
+
+static void add_text(struct buf *out, const char *name, struct slice s)
+{
+	add_name(out, name);
+	buf_add_json(out, s);
+}
+
+static int64_t column_int(sqlite3_stmt *row, int column)
+{
+	return sqlite3_column_type(row, column) == SQLITE_NULL ? ROW_NULL : sqlite3_column_int64(row, column);
+}
+
+void row_add_int(struct buf *out, const char *name, sqlite3_stmt *row, int column)
+{
+	add_int(out, name, column_int(row, column));
 }
 
 void row_add_text(struct buf *out, const char *name, sqlite3_stmt *row, int column)
 {
-	add_name(out, name);
-	buf_add_json(out, column_slice(row, column));
+	add_text(out, name, column_slice(row, column));
 }
 
 static void add_summary(struct buf *out, struct slice object)
@@ -41,37 +52,47 @@ static void add_summary(struct buf *out, struct slice object)
 	buf_add(out, s);
 }
 
-static void add_job(struct buf *out, sqlite3_stmt *row)
+void job_row_json(const struct job_row *j, struct buf *out)
 {
 	buf_adds(out, "{\"id\":");
-	buf_addi(out, sqlite3_column_int64(row, J_ID));
-	row_add_int(out, "delivery", row, J_DELIVERY);
-	row_add_text(out, "rule", row, J_RULE);
-	row_add_text(out, "file", row, J_FILE);
-	row_add_text(out, "cell", row, J_CELL);
-	add_name(out, "state");
-	buf_add_json(out, slice_of(job_state_name((enum job_state)sqlite3_column_int(row, J_STATE))));
-	row_add_int(out, "attempt", row, J_ATTEMPT);
-	row_add_text(out, "source", row, J_SOURCE);
-	row_add_text(out, "event", row, J_EVENT);
-	add_summary(out, column_slice(row, J_SUMMARY));
-	row_add_int(out, "queued_ms", row, J_QUEUED);
-	row_add_int(out, "started_ms", row, J_STARTED);
-	row_add_int(out, "ended_ms", row, J_ENDED);
-	row_add_int(out, "exit_code", row, J_EXIT);
-	row_add_text(out, "reason", row, J_REASON);
-	row_add_int(out, "log_bytes", row, J_LOG_BYTES);
-	row_add_int(out, "change", row, J_CHANGE);
+	buf_addi(out, j->id);
+	add_int(out, "delivery", j->delivery);
+	add_text(out, "rule", j->rule);
+	add_text(out, "file", j->file);
+	add_text(out, "cell", j->cell);
+	add_text(out, "state", slice_of(job_state_name(j->state)));
+	add_int(out, "attempt", j->attempt);
+	add_text(out, "source", j->source);
+	add_text(out, "event", j->event);
+	add_summary(out, j->summary);
+	add_int(out, "queued_ms", j->queued_ms);
+	add_int(out, "started_ms", j->started_ms);
+	add_int(out, "ended_ms", j->ended_ms);
+	add_int(out, "exit_code", j->exit_code);
+	add_text(out, "reason", j->reason);
+	add_int(out, "log_bytes", j->log_bytes);
+	add_int(out, "change", j->change);
+	buf_addc(out, '}');
 }
 
-static void take_brief(sqlite3_stmt *row, struct job_brief *brief)
+void delivery_row_json(const struct delivery_row *d, struct buf *out)
 {
-	brief->change = sqlite3_column_int64(row, J_CHANGE);
-	brief->state = (enum job_state)sqlite3_column_int(row, J_STATE);
-	brief->attempt = sqlite3_column_int(row, J_ATTEMPT);
-	brief->log_bytes = sqlite3_column_type(row, J_LOG_BYTES) == SQLITE_NULL ? -1 : sqlite3_column_int64(row, J_LOG_BYTES);
+	buf_adds(out, "{\"id\":");
+	buf_addi(out, d->id);
+	add_text(out, "source", d->source);
+	add_text(out, "provider", d->provider);
+	add_text(out, "key", d->key);
+	add_text(out, "event", d->event);
+	add_text(out, "action", d->action);
+	add_int(out, "received_ms", d->received_ms);
+	add_int(out, "bytes", d->bytes);
+	add_int(out, "jobs", d->jobs);
+	add_summary(out, d->summary);
+	add_int(out, "change", d->change);
+	buf_addc(out, '}');
 }
 
+/* In the order of SQL_JOB_ROW. */
 enum db_rc row_job(struct db *db, int64_t id, struct buf *out, struct job_brief *brief)
 {
 	sqlite3_stmt *row;
@@ -79,61 +100,37 @@ enum db_rc row_job(struct db *db, int64_t id, struct buf *out, struct job_brief 
 
 	if (rc != DB_ROW)
 		return rc;
-	add_job(out, row);
-	buf_addc(out, '}');
+	const struct job_row j = {
+		.id = id, .delivery = sqlite3_column_int64(row, 0),
+		.rule = column_slice(row, 1), .file = column_slice(row, 2), .cell = column_slice(row, 3),
+		.state = (enum job_state)sqlite3_column_int(row, 4), .attempt = sqlite3_column_int(row, 5),
+		.source = column_slice(row, 6), .event = column_slice(row, 7), .summary = column_slice(row, 8),
+		.queued_ms = column_int(row, 9), .started_ms = column_int(row, 10), .ended_ms = column_int(row, 11),
+		.exit_code = column_int(row, 12), .reason = column_slice(row, 13), .log_bytes = column_int(row, 14),
+		.change = sqlite3_column_int64(row, 15),
+	};
+	job_row_json(&j, out);
 	if (brief)
-		take_brief(row, brief);
+		*brief = (struct job_brief){ j.change, j.state, j.attempt };
 	db_end(row);
 	return DB_ROW;
 }
 
-enum db_rc row_job_open(struct db *db, int64_t id, struct buf *out)
-{
-	sqlite3_stmt *row;
-	enum db_rc rc = db_first(db, SQL_JOB_ROW, VALUES(INT(id)), &row);
-
-	if (rc != DB_ROW)
-		return rc;
-	add_job(out, row);
-	row_add_text(out, "ruleset", row, J_RULESET);
-	db_end(row);
-	return DB_ROW;
-}
-
-static enum db_rc add_delivery(struct db *db, int64_t id, struct buf *out, int64_t *change)
+/* In the order of SQL_DELIVERY_ROW. */
+enum db_rc row_delivery(struct db *db, int64_t id, struct buf *out)
 {
 	sqlite3_stmt *row;
 	enum db_rc rc = db_first(db, SQL_DELIVERY_ROW, VALUES(INT(id)), &row);
 
 	if (rc != DB_ROW)
 		return rc;
-	buf_adds(out, "{\"id\":");
-	buf_addi(out, sqlite3_column_int64(row, D_ID));
-	row_add_text(out, "source", row, D_SOURCE);
-	row_add_text(out, "provider", row, D_PROVIDER);
-	row_add_text(out, "key", row, D_KEY);
-	row_add_text(out, "event", row, D_EVENT);
-	row_add_text(out, "action", row, D_ACTION);
-	row_add_int(out, "received_ms", row, D_RECEIVED);
-	row_add_int(out, "bytes", row, D_BYTES);
-	row_add_int(out, "jobs", row, D_JOBS);
-	add_summary(out, column_slice(row, D_SUMMARY));
-	row_add_int(out, "change", row, D_CHANGE);
-	if (change)
-		*change = sqlite3_column_int64(row, D_CHANGE);
+	const struct delivery_row d = {
+		.id = id, .source = column_slice(row, 0), .provider = column_slice(row, 1), .key = column_slice(row, 2),
+		.event = column_slice(row, 3), .action = column_slice(row, 4), .received_ms = sqlite3_column_int64(row, 5),
+		.bytes = sqlite3_column_int64(row, 6), .jobs = sqlite3_column_int64(row, 7), .summary = column_slice(row, 8),
+		.change = sqlite3_column_int64(row, 9),
+	};
+	delivery_row_json(&d, out);
 	db_end(row);
 	return DB_ROW;
-}
-
-enum db_rc row_delivery(struct db *db, int64_t id, struct buf *out, int64_t *change)
-{
-	enum db_rc rc = add_delivery(db, id, out, change);
-	if (rc == DB_ROW)
-		buf_addc(out, '}');
-	return rc;
-}
-
-enum db_rc row_delivery_open(struct db *db, int64_t id, struct buf *out)
-{
-	return add_delivery(db, id, out, NULL);
 }

@@ -4,19 +4,32 @@
 #include "model/job.h"
 #include "store/db.h"
 
+#define ROW_NULL INT64_MIN                      /* a number that is not known: null */
+
+struct job_row {                                /* texts are borrowed */
+	int64_t id, delivery;
+	struct slice rule, file, cell, source, event, summary, reason;
+	enum job_state state;
+	int attempt;
+	int64_t queued_ms, started_ms, ended_ms, exit_code, log_bytes, change;
+};
+struct delivery_row {
+	int64_t id;
+	struct slice source, provider, key, event, action, summary;
+	int64_t received_ms, bytes, jobs, change;
+};
+/* The list form, one line. The members of the summary, a JSON object, are merged in as they are. */
+void job_row_json(const struct job_row *j, struct buf *out);
+void delivery_row_json(const struct delivery_row *d, struct buf *out);
+
 struct job_brief {
 	int64_t change;
 	enum job_state state;
 	int attempt;
-	int64_t log_bytes;              /* -1 while unknown */
 };
-
-/* Append the list form of job ID, one line. DB_ROW, or DB_OK where there is none. BRIEF may be NULL. */
+/* The same from the database. DB_ROW, or DB_OK where there is none. BRIEF may be NULL. */
 enum db_rc row_job(struct db *db, int64_t id, struct buf *out, struct job_brief *brief);
-enum db_rc row_delivery(struct db *db, int64_t id, struct buf *out, int64_t *change);
-/* The same without the closing brace, for what is shown with more members. */
-enum db_rc row_job_open(struct db *db, int64_t id, struct buf *out);
-enum db_rc row_delivery_open(struct db *db, int64_t id, struct buf *out);
+enum db_rc row_delivery(struct db *db, int64_t id, struct buf *out);
 
 /* `,"name":` and the column's value: integers, or null. */
 void row_add_int(struct buf *out, const char *name, sqlite3_stmt *row, int column);

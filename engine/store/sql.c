@@ -63,11 +63,12 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_QUEUE_HEAD] = "UPDATE queue SET head=?3 WHERE id=?1 AND head=?2",
 
 	[SQL_JOB_ROW] =
-		"SELECT j.id, j.delivery, r.name, r.file, r.cell, j.state, j.attempt, s.name, d.event, d.summary, j.queued_ms,"
-		" j.started_ms, j.ended_ms, j.exit_code, j.reason, j.log_bytes, j.change, d.ruleset FROM job j"
+		"SELECT j.delivery, r.name, r.file, r.cell, j.state, j.attempt, s.name, d.event, d.summary, j.queued_ms,"
+		" j.started_ms, j.ended_ms, j.exit_code, j.reason, j.log_bytes, j.change FROM job j"
 		" JOIN rule r ON r.id=j.rule JOIN delivery d ON d.id=j.delivery JOIN source s ON s.id=d.source WHERE j.id=?1",
+	[SQL_JOB_RULESET] = "SELECT d.ruleset FROM job j JOIN delivery d ON d.id=j.delivery WHERE j.id=?1",
 	[SQL_DELIVERY_ROW] =
-		"SELECT d.id, s.name, d.provider, d.key, d.event, d.action, d.received_ms, d.bytes,"
+		"SELECT s.name, d.provider, d.key, d.event, d.action, d.received_ms, d.bytes,"
 		" (SELECT count(*) FROM job j WHERE j.delivery=d.id AND j.rerun=0), d.summary, d.change"
 		" FROM delivery d JOIN source s ON s.id=d.source WHERE d.id=?1",
 	[SQL_DELIVERY_WIDE] = "SELECT headers, event_json, why, ruleset FROM delivery WHERE id=?1",

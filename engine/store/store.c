@@ -32,7 +32,7 @@
 
 #define BATCH_MAX_REQUESTS 512
 #define BATCH_MAX_BYTES ((size_t)64 << 20)
-#define WAL_MAX_BYTES (8 << 20)                 /* written back past this, between two batches */
+#define WAL_MAX_BYTES (4 << 20)                 /* written back past this, between two batches: more makes the pause longer, not rarer */
 #define WAL_IDLE_MS 200                         /* written back after this long without mail */
 #define LOCK_WAIT_MS 10000
 #define LOCK_RETRY_MS 20
@@ -204,17 +204,19 @@ static void mark_unknown(struct errand *e)
 	}
 }
 
-static enum db_rc transact(struct store *s, struct mail_list *batch)
+static enum db_rc run_batch(struct store *s, struct mail_list *batch, int is_careful)
 {
 	struct mail *m;
-	enum db_rc rc = write_begin(&s->writer);
+	enum db_rc rc;
 
+	s->writer.is_careful = is_careful;
+	rc = write_begin(&s->writer);
 	STAILQ_FOREACH(m, batch, next) {
 		if (rc != DB_OK)
 			return rc;
 		struct errand *e = (struct errand *)m;
 		rc = perform(s, e);
-		if (rc == DB_REFUSED) {
+		if (rc == DB_REFUSED && is_careful) {
 			mark_unknown(e);
 			rc = DB_OK;
 		}
@@ -222,6 +224,19 @@ static enum db_rc transact(struct store *s, struct mail_list *batch)
 	if (rc == DB_OK)
 		rc = write_claims(&s->writer);
 	return rc == DB_OK ? write_commit(&s->writer) : rc;
+}
+
+static enum db_rc transact(struct store *s, struct mail_list *batch)
+{
+	struct mail *m;
+	enum db_rc rc = run_batch(s, batch, 0);
+
+	if (rc != DB_REFUSED)
+		return rc;
+	rc = write_rollback(&s->writer);
+	STAILQ_FOREACH(m, batch, next)
+		mark_unknown((struct errand *)m);
+	return rc == DB_OK ? run_batch(s, batch, 1) : DB_BROKEN;
 }
 
 /* Ends errand E: its request goes back to whoever sent it. A prune that is not through goes to the end of PENDING. */
@@ -288,17 +303,20 @@ static void make_claims(struct store *s, struct mail_list *claims)
 	}
 }
 
-static void tell_watchers(struct store *s)
+/* Owned, or NULL: nothing changed, or nobody watches. */
+static struct notice *make_notice(struct store *s)
 {
-	struct notice *n;
-	enum db_rc rc = s->n_watchers ? write_notice(&s->writer, &n) : DB_OK;
+	struct notice *n = NULL;
 
-	if (rc != DB_ROW) {
-		if (rc != DB_OK)
-			broke(s, "notice");
-		return;
-	}
-	for (size_t i = 0; i < s->n_watchers; i++) {
+	if (s->n_watchers && write_notice(&s->writer, &n) < DB_OK)
+		broke(s, "notice");
+	return n;
+}
+
+/* N is taken. */
+static void post_notice(struct store *s, struct notice *n)
+{
+	for (size_t i = 0; i < s->n_watchers && n; i++) {
 		struct notice_mail *m = xcalloc(1, sizeof *m);
 		m->mail.deliver = s->watchers[i].deliver;
 		m->notice = notice_ref(n);
@@ -335,10 +353,11 @@ static void commit_batch(struct store *s, struct mail_list *batch, struct mail_l
 	enum db_rc rc = transact(s, batch);
 
 	if (rc == DB_OK) {
+		struct notice *notice = make_notice(s);
 		make_claims(s, &claims);
 		mailbox_post_all(s->claims, &claims);
 		settle_all(s, batch, pending);
-		tell_watchers(s);
+		post_notice(s, notice);
 		return;
 	}
 	give_up(s, rc, batch);

@@ -100,7 +100,7 @@ static enum db_rc open_request(struct writer *w)
 	w->mark = w->now;
 	w->mark_touched = w->n_touched;
 	w->mark_fresh = w->n_fresh;
-	return db_run0(&w->db, SQL_SAVE);
+	return w->is_careful ? db_run0(&w->db, SQL_SAVE) : DB_OK;
 }
 
 /* RC is how the request went; a refused one is undone, alone. */
@@ -108,7 +108,7 @@ static enum db_rc close_request(struct writer *w, enum db_rc rc)
 {
 	enum db_rc done;
 
-	if (rc == DB_FULL || rc == DB_BROKEN)
+	if (!w->is_careful || rc == DB_FULL || rc == DB_BROKEN)
 		return rc;
 	if (rc == DB_REFUSED) {
 		w->now = w->mark;
@@ -140,8 +140,26 @@ static void *grow(void *list, size_t n, size_t *cap, size_t size)
 	return xrealloc(list, *cap * size);
 }
 
+static int by_job(const void *key, const void *item)
+{
+	int64_t a = *(const int64_t *)key, b = ((const struct fresh *)item)->job;
+	return a < b ? -1 : a > b;
+}
+
+/* Jobs are numbered as they come, so the list is sorted. */
+static struct fresh *find_fresh(const struct writer *w, int64_t job)
+{
+	if (!w->n_fresh || job < w->fresh[0].job)
+		return NULL;
+	return bsearch(&job, w->fresh, w->n_fresh, sizeof *w->fresh, by_job);
+}
+
 static int64_t touch(struct writer *w, struct touched t)
 {
+	struct fresh *f = t.job ? find_fresh(w, t.job) : NULL;
+
+	if (f)
+		f->change = 0;
 	t.change = ++w->now.change;
 	w->touched = grow(w->touched, w->n_touched, &w->cap_touched, sizeof *w->touched);
 	w->touched[w->n_touched++] = t;
@@ -196,9 +214,10 @@ static enum db_rc add_job(struct writer *w, struct submit *r, int index)
 		return rc;
 	j->job = job;
 	w->fresh = grow(w->fresh, w->n_fresh, &w->cap_fresh, sizeof *w->fresh);
-	w->fresh[w->n_fresh++] = (struct fresh){ job, r, index };
+	int64_t change = touch(w, (struct touched){ .job = job });
+	w->fresh[w->n_fresh++] = (struct fresh){ .job = job, .from = r, .index = index, .change = change };
 	return db_run(&w->db, SQL_JOB_ADD, VALUES(INT(job), INT(r->delivery), INT(rule), INT(queue), INT(j->timeout_ms),
-						  INT(w->now_ms), INT(touch(w, (struct touched){ .job = job }))));
+						  INT(w->now_ms), INT(change)));
 }
 
 static enum db_rc first_jobs(struct writer *w, struct submit *r)
@@ -237,7 +256,7 @@ static enum db_rc submit_rows(struct writer *w, struct submit *r)
 	if (rc != DB_ROW)
 		return rc;
 	r->delivery = ++w->now.last_delivery;
-	int64_t change = touch(w, (struct touched){ .delivery = r->delivery });
+	int64_t change = touch(w, (struct touched){ .delivery = r->delivery, .from = r });
 	rc = db_run(&w->db, SQL_DELIVERY_ADD, VALUES(INT(r->delivery), INT(source), TEXT(r->key), TEXT(r->provider), TEXT(r->event),
 						     TEXT(r->action), INT(r->received_ms), INT((int64_t)r->body.len), INT(change),
 						     TEXT(r->summary_json), TEXT(r->ruleset), TEXT(r->event_json),
@@ -429,7 +448,13 @@ static enum db_rc claim_one(struct writer *w, int64_t queue, int64_t job)
 		return rc == DB_FULL ? rc : DB_BROKEN;
 	}
 	int attempt = h.attempt + 1;
+	struct fresh *f = find_fresh(w, job);
+	int is_plain = f && f->change;
 	int64_t change = touch(w, (struct touched){ .job = job, .attempt = attempt });
+	if (is_plain) {
+		f->change = change;
+		f->attempt = attempt;
+	}
 	rc = db_run(&w->db, SQL_JOB_CLAIM, VALUES(INT(job), INT(attempt), INT(w->now_ms), INT(change)));
 	if (rc == DB_OK)
 		rc = db_run(&w->db, SQL_ATTEMPT_ADD, VALUES(INT(job), INT(attempt), INT(w->now_ms)));
@@ -461,20 +486,6 @@ enum db_rc write_claims(struct writer *w)
 
 /* ---- after the commit ---- */
 
-static int by_job(const void *key, const void *item)
-{
-	int64_t a = *(const int64_t *)key, b = ((const struct fresh *)item)->job;
-	return a < b ? -1 : a > b;
-}
-
-/* Jobs are numbered as they come, so the list is sorted. */
-static const struct fresh *find_fresh(const struct writer *w, size_t claimed)
-{
-	if (claimed >= w->n_claimed || !w->n_fresh)
-		return NULL;
-	return bsearch(&w->claimed[claimed].job, w->fresh, w->n_fresh, sizeof *w->fresh, by_job);
-}
-
 static struct buf buf_copy(const struct buf *b)
 {
 	struct buf out = BUF(b->max > b->len ? b->max : b->len);
@@ -487,7 +498,7 @@ static struct claim *claim_from_submit(struct writer *w, size_t i, const struct 
 {
 	struct submit *s = f->from;
 	const struct submit_job *j = &s->jobs[f->index];
-	const struct fresh *next = find_fresh(w, i + 1);
+	const struct fresh *next = i + 1 < w->n_claimed ? find_fresh(w, w->claimed[i + 1].job) : NULL;
 	struct claim *c = xcalloc(1, sizeof *c);
 
 	*c = (struct claim){ .job = j->job, .delivery = s->delivery, .attempt = w->claimed[i].attempt, .rule = xstrdup(j->rule),
@@ -532,7 +543,7 @@ static struct claim *claim_from_row(sqlite3_stmt *row, const struct claimed *tak
 
 enum db_rc write_claim_take(struct writer *w, size_t i, struct claim **out)
 {
-	const struct fresh *f = find_fresh(w, i);
+	const struct fresh *f = find_fresh(w, w->claimed[i].job);
 	sqlite3_stmt *row;
 
 	if (f) {
@@ -547,45 +558,83 @@ enum db_rc write_claim_take(struct writer *w, size_t i, struct claim **out)
 	return DB_ROW;
 }
 
-/* A text is known by its length alone until the buffer has stopped moving. */
-static enum db_rc add_change(struct writer *w, const struct touched *t, struct notice *n)
+static void fresh_json(const struct writer *w, const struct fresh *f, struct buf *out)
 {
-	struct buf *texts = notice_texts(n);
-	size_t at = texts->len;
-	struct job_brief brief = { 0 };
-	int64_t change = 0;
-	enum db_rc rc = t->job ? row_job(&w->db, t->job, texts, &brief) : row_delivery(&w->db, t->delivery, texts, &change);
-
-	if (rc != DB_ROW)
-		return rc;
-	if (t->job && brief.change != t->change && !t->attempt_ended) {
-		texts->len = at;                /* a later entry tells it */
-		return DB_OK;
-	}
-	n->changes[n->n++] = (struct change){
-		.change = t->change, .job = t->job, .delivery = t->delivery, .state = brief.state,
-		.attempt = t->attempt ? t->attempt : brief.attempt, .attempt_ended = t->attempt_ended,
-		.log_bytes = t->attempt_ended ? t->log_bytes : -1, .json = { NULL, texts->len - at },
+	const struct submit *s = f->from;
+	const struct submit_job *j = &s->jobs[f->index];
+	const struct job_row row = {
+		.id = f->job, .delivery = s->delivery, .rule = slice_of(j->rule), .file = slice_of(j->file), .cell = slice_of(j->cell),
+		.state = f->attempt ? JOB_RUNNING : JOB_QUEUED, .attempt = f->attempt, .source = slice_of(s->source),
+		.event = slice_of(s->event), .summary = slice_of(s->summary_json), .queued_ms = w->now_ms,
+		.started_ms = f->attempt ? w->now_ms : ROW_NULL, .ended_ms = ROW_NULL, .exit_code = ROW_NULL, .log_bytes = ROW_NULL,
+		.change = f->change,
 	};
+	job_row_json(&row, out);
+}
+
+static void submit_json(const struct submit *s, int64_t change, struct buf *out)
+{
+	const struct delivery_row row = {
+		.id = s->delivery, .source = slice_of(s->source), .provider = slice_of(s->provider), .key = slice_of(s->key),
+		.event = slice_of(s->event), .action = slice_of(s->action), .summary = slice_of(s->summary_json),
+		.received_ms = s->received_ms, .bytes = (int64_t)s->body.len, .jobs = s->n_jobs, .change = change,
+	};
+	delivery_row_json(&row, out);
+}
+
+/* DB_OK: a later entry tells it. */
+static enum db_rc changed_json(struct writer *w, const struct touched *t, struct buf *out, struct job_brief *brief)
+{
+	if (t->delivery) {
+		submit_json(t->from, t->change, out);
+		return DB_ROW;
+	}
+	const struct fresh *f = find_fresh(w, t->job);
+	if (f && f->change) {
+		if (f->change != t->change)
+			return DB_OK;
+		fresh_json(w, f, out);
+		*brief = (struct job_brief){ f->change, f->attempt ? JOB_RUNNING : JOB_QUEUED, f->attempt };
+		return DB_ROW;
+	}
+	size_t at = out->len;
+	enum db_rc rc = row_job(&w->db, t->job, out, brief);
+	if (rc != DB_ROW)
+		return DB_BROKEN;
+	if (brief->change == t->change || t->attempt_ended)
+		return DB_ROW;
+	out->len = at;
 	return DB_OK;
 }
 
 enum db_rc write_notice(struct writer *w, struct notice **out)
 {
 	struct notice *n = notice_new(w->n_touched);
+	struct buf *texts = notice_texts(n);
 	enum db_rc rc = DB_OK;
 	size_t at = 0;
 
-	for (size_t i = 0; i < w->n_touched && rc == DB_OK; i++)
-		rc = add_change(w, &w->touched[i], n);
-	for (size_t i = 0; i < n->n; i++) {
-		n->changes[i].json.ptr = notice_texts(n)->ptr + at;
+	for (size_t i = 0; i < w->n_touched && rc >= DB_OK; i++) {
+		const struct touched *t = &w->touched[i];
+		struct job_brief brief = { 0 };
+		size_t from = texts->len;
+		rc = changed_json(w, t, texts, &brief);
+		if (rc != DB_ROW)
+			continue;
+		n->changes[n->n++] = (struct change){
+			.change = t->change, .job = t->job, .delivery = t->delivery, .state = brief.state,
+			.attempt = t->attempt ? t->attempt : brief.attempt, .attempt_ended = t->attempt_ended,
+			.log_bytes = t->attempt_ended ? t->log_bytes : -1, .json = { NULL, texts->len - from },
+		};
+	}
+	for (size_t i = 0; i < n->n; i++) {             /* now that the text has stopped moving */
+		n->changes[i].json.ptr = texts->ptr + at;
 		at += n->changes[i].json.len;
 	}
-	if (rc == DB_OK && n->n) {
+	if (rc >= DB_OK && n->n) {
 		*out = n;
 		return DB_ROW;
 	}
 	notice_unref(n);
-	return rc;
+	return rc < DB_OK ? rc : DB_OK;
 }

@@ -17,15 +17,23 @@ struct touched {
 	int64_t change, job, delivery;
 	int attempt, attempt_ended;
 	int64_t log_bytes;
+	const struct submit *from;              /* of a delivery */
 };
-struct claimed { int64_t job, delivery; int attempt; };
-struct fresh { int64_t job; struct submit *from; int index; };  /* a job submitted in this transaction */
+struct claimed { int64_t job; int attempt; };
+struct fresh {                                  /* a job submitted in this transaction */
+	int64_t job;
+	struct submit *from;
+	int index;
+	int attempt;                            /* 1: it was claimed, too */
+	int64_t change;                         /* its newest; 0 where more than submit and claim happened to it */
+};
 
 struct writer {
 	struct db db;
 	struct tally now, durable, mark;        /* as of this instant; the last commit; the request's beginning */
 	int64_t now_ms;                         /* wall time of the transaction */
 	int jobs_max, may_claim;
+	int is_careful;                         /* each request is a savepoint: see write_submit */
 	struct touched *touched;
 	struct claimed *claimed;
 	struct fresh *fresh;
@@ -39,7 +47,9 @@ int writer_open(struct writer *w, const char *path, int jobs_max, struct err *e)
 void writer_close(struct writer *w);
 
 /* Any of these may say DB_FULL or DB_BROKEN: then the transaction is to be given up by write_rollback, which restores
- * the tallies. A request that is refused (DB_REFUSED) has changed nothing; the others stand. */
+ * the tallies. DB_REFUSED: this request cannot be. In a careful transaction it has changed nothing and the others stand; in
+ * another, all is to be rolled back and done again carefully. Savepoints cost a copy of every page a request touches, a
+ * fifth of a submit's time, and a request is refused only by a caller's mistake. */
 enum db_rc write_begin(struct writer *w);
 enum db_rc write_submit(struct writer *w, struct submit *r);
 enum db_rc write_finish(struct writer *w, struct finish *r);
@@ -49,11 +59,12 @@ enum db_rc write_claims(struct writer *w);      /* as many as there are slots, t
 enum db_rc write_commit(struct writer *w);
 enum db_rc write_rollback(struct writer *w);
 
-/* After the commit: what claim I of this transaction needs to run; moves bytes out of the submit that brought them where it
- * can. DB_ROW with *out owned. */
-enum db_rc write_claim_take(struct writer *w, size_t i, struct claim **out);
-/* After the commit: DB_ROW with *out owned (one reference), DB_OK where nothing changed. */
+/* Both after the commit and before the requests go back to their senders, the notice first.
+ * What changed. DB_ROW with *out owned (one reference), DB_OK where nothing did. */
 enum db_rc write_notice(struct writer *w, struct notice **out);
+/* What claim I of this transaction needs to run; moves bytes out of the submit that brought them where it can. DB_ROW with *out
+ * owned. */
+enum db_rc write_claim_take(struct writer *w, size_t i, struct claim **out);
 
 /* store/notice.c: a notice with room for N changes, n = 0, and one reference. */
 struct notice *notice_new(size_t room);
