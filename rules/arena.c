@@ -1,10 +1,12 @@
-/* rules/arena.c - blocks in a list, filled from the front; a large piece gets a block of its own. */
+/* rules/arena.c - blocks in a list, filled from the front, each twice as large as the last up to a bound: a small document
+ * stays small. A large piece gets a block of its own. */
 #include "rules/arena.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK_BYTES (32 << 10)
+#define BLOCK_MIN_BYTES 512
+#define BLOCK_MAX_BYTES (64 << 10)
 #define ALIGN 16
 
 struct block {
@@ -14,11 +16,14 @@ struct block {
 };
 struct arena {
 	struct block *first;
+	size_t next_bytes;              /* of the next block */
 };
 
 struct arena *arena_new(void)
 {
-	return xcalloc(1, sizeof(struct arena));
+	struct arena *a = xcalloc(1, sizeof *a);
+	a->next_bytes = BLOCK_MIN_BYTES;
+	return a;
 }
 
 void arena_free(struct arena *a)
@@ -32,11 +37,17 @@ void arena_free(struct arena *a)
 	free(a);
 }
 
-static struct block *add_block(struct arena *a, size_t size)
+/* Room for BYTES: a block of its own behind the one in use, or a new one to go on with. */
+static struct block *add_block(struct arena *a, size_t bytes)
 {
+	int is_large = bytes > a->next_bytes / 4;
+	size_t size = is_large ? bytes : a->next_bytes;
 	struct block *b = xcalloc(1, sizeof *b + size);
+
 	b->size = size;
-	if (a->first && size > BLOCK_BYTES) {           /* the block in use stays in front */
+	if (a->next_bytes < BLOCK_MAX_BYTES)
+		a->next_bytes *= 2;
+	if (is_large && a->first) {
 		b->next = a->first->next;
 		a->first->next = b;
 	} else {
@@ -55,7 +66,7 @@ void *arena_alloc(struct arena *a, size_t n, size_t size)
 	bytes = (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
 	struct block *b = a->first;
 	if (!b || b->size - b->used < bytes)
-		b = add_block(a, bytes > BLOCK_BYTES / 4 && bytes > ALIGN ? bytes : BLOCK_BYTES);
+		b = add_block(a, bytes);
 	void *out = b->bytes + b->used;
 	b->used += bytes;
 	return out;

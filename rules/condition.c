@@ -16,7 +16,8 @@ static int event_fact_find(struct slice name)
 
 static int table_compile(struct compiler *c, const struct node *table, struct cond *out);
 
-static int question_compile(struct compiler *c, const struct node_member *m, enum subject_kind kind, int number, struct cond *out)
+static int question_compile(struct compiler *c, const struct node_member *m, enum subject_kind kind, int number,
+			    struct cond *out)
 {
 	struct predicate p;
 

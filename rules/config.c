@@ -115,7 +115,8 @@ static int listen_compile(struct compiler *c, const struct node *n)
 static int jobs_compile(struct compiler *c, const struct node *jobs)
 {
 	struct config *to = &c->rs->config;
-	const struct node *max = node_get(jobs, "max"), *roots = node_get(jobs, "roots"), *files = node_get(jobs, "file_urls");
+	const struct node *max = node_get(jobs, "max"), *roots = node_get(jobs, "roots");
+	const struct node *files = node_get(jobs, "file_urls");
 
 	if (max && (max->kind != NODE_INTEGER || max->integer < 1 || max->integer > 1024))
 		return compile_error(c, max, "jobs.max is a whole number from 1 to 1024");
@@ -142,10 +143,16 @@ static int keep_compile(struct compiler *c, const struct node *keep)
 
 int config_compile(struct compiler *c, const struct node *value)
 {
-	const struct node *listen = node_get(value, "listen"), *jobs = node_get(value, "jobs"), *keep = node_get(value, "keep");
+	const struct node *listen = node_get(value, "listen"), *jobs = node_get(value, "jobs");
+	const struct node *keep = node_get(value, "keep");
+	int bad = 0;
 
 	get_text(c, value, "url", &c->rs->config.url);
-	return (listen ? listen_compile(c, listen) : 0) | (jobs ? jobs_compile(c, jobs) : 0) | (keep ? keep_compile(c, keep) : 0);
+	if (listen)
+		bad |= listen_compile(c, listen);
+	if (jobs)
+		bad |= jobs_compile(c, jobs);
+	return bad | (keep ? keep_compile(c, keep) : 0);
 }
 
 /* ---- source ---- */
@@ -227,8 +234,10 @@ int source_compile(struct compiler *c, const struct node *value, struct source *
 	if (secret && secrets_compile(c, secret, out) < 0)
 		return -1;
 	if (!out->is_open && out->n_secrets == 0)
-		return compile_error(c, value, "source '%s' has no secret: give it one, or write auth = \"none\"", out->name);
+		return compile_error(c, value, "source '%s' has no secret: give it one, or write auth = \"none\"",
+				     out->name);
 	if (!out->is_open && !out->usage->provider)
-		return compile_error(c, value, "source '%s' names no provider: give it one, or write auth = \"none\"", out->name);
+		return compile_error(c, value, "source '%s' names no provider: give it one, or write auth = \"none\"",
+				     out->name);
 	return 0;
 }

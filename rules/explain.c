@@ -7,7 +7,6 @@
  *       ??   paths   want "docs/ **", not known: …
  *     1 rule listens to github:push, 0 match
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/utf8.h"
@@ -151,7 +150,7 @@ static void explain_rule(struct paper *p, const struct rule *r)
 	const struct cond *rows;
 	size_t n = rows_of(&r->when, &rows);
 
-	p->label_width = 2;
+	p->label_width = n ? 2 : 4;             /* "on", "when" */
 	for (size_t i = 0; i < n; i++) {
 		size_t w = columns(slice_of(cond_label(p->m, &rows[i])));
 		p->label_width = w > p->label_width && w <= LABEL_MAX ? w : p->label_width;
@@ -206,7 +205,7 @@ void match_explain(const struct match *m, struct buf *out, int colour)
 	event_name(m, out);
 	buf_addf(out, m->n_fired == 1 ? ", %zu matches\n" : ", %zu match\n", m->n_fired);
 	others(&p, &listen);
-	free(listen.list);
+	rule_list_fini(&listen);
 }
 
 /* ---- JSON ---- */
@@ -292,5 +291,5 @@ void match_explain_json(const struct match *m, struct buf *out)
 		rule_json(asked, &m->rs->rules[listen.list[i]], out);
 	}
 	buf_adds(out, "]}");
-	free(listen.list);
+	rule_list_fini(&listen);
 }

@@ -1,17 +1,14 @@
 /* rules/index.c - two steps. A LISTING is one name of `on`, as "github:push.x", with the rules that wrote it; a delivery
- * has a few names, so it meets a few listings.
+ * has a few names, so it meets a few listings. Within a listing most rules stand behind a GATE, a literal that one of
+ * their conditions demands (rules/gate.h); what demands none is in the listing's rest and always evaluated.
  *
- * Within a listing most rules stand behind a GATE: a literal that one of their conditions demands, the rarest one in the
- * whole set. A rule with repo = "acme/site" and branch = "main" stands behind the repo when a thousand others also want
- * that branch. A pattern like "docs/ **" (without the space) demands the folder it begins with. Gates are pairs (hash,
- * rule), sorted; the hash covers listing, subject and literal. A collision only costs one evaluation in vain, so no text
- * is kept. What has no literal is in the listing's rest and always evaluated. */
+ * Gates are pairs (hash, rule), sorted. A collision only costs one evaluation in vain, so no text is kept. */
 #include "rules/index.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "rules/glob.h"
+#include "rules/gate.h"
 
 struct listing {
 	struct slice source, event;
@@ -37,188 +34,6 @@ struct index {
 	struct gate *gates;             /* sorted by hash, rule */
 	size_t n_gates, gates_cap;
 };
-
-/* ---- literals and their hashes ---- */
-
-enum literal_kind { LITERAL_TEXT = 't', LITERAL_FOLDER = 'f', LITERAL_NUMBER = 'n', LITERAL_WORD = 'w' };
-
-struct literal {
-	enum literal_kind kind;
-	struct slice text;              /* TEXT, FOLDER */
-	int64_t number;                 /* NUMBER; WORD: the enum value_kind */
-};
-
-static uint64_t mix(uint64_t h, const void *bytes, size_t n)
-{
-	const unsigned char *p = bytes;
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ p[i]) * 0x100000001b3u;
-	return h;
-}
-
-/* LISTING ~0 stands for the whole set: how common a literal is anywhere. */
-static uint64_t hash_start(size_t listing, uint32_t subject, enum literal_kind kind)
-{
-	uint64_t key[3] = { listing, subject, (uint64_t)kind };
-	return mix(0xcbf29ce484222325u, key, sizeof key);
-}
-
-static uint64_t hash_literal(size_t listing, uint32_t subject, const struct literal *l)
-{
-	uint64_t h = hash_start(listing, subject, l->kind);
-	return l->text.ptr ? mix(h, l->text.ptr, l->text.len) : mix(h, &l->number, sizeof l->number);
-}
-
-/* 1 and 1.0 are equal, so they must be one literal. */
-static int whole(double d, int64_t *out)
-{
-	if (!(d >= -9007199254740992.0 && d <= 9007199254740992.0) || (double)(int64_t)d != d)
-		return 0;
-	*out = (int64_t)d;
-	return 1;
-}
-
-static int literal_of(const struct operand *o, struct literal *out)
-{
-	*out = (struct literal){ .kind = LITERAL_WORD, .number = o->kind };
-	switch (o->kind) {
-	case VALUE_STRING:
-		out->kind = o->glob ? LITERAL_FOLDER : LITERAL_TEXT;
-		out->text = o->glob ? glob_folder(o->text) : o->text;
-		return out->text.len || !o->glob;
-	case VALUE_INTEGER:
-		out->kind = LITERAL_NUMBER;
-		out->number = o->integer;
-		return o->integer >= -(1LL << 53) && o->integer <= 1LL << 53;
-	case VALUE_REAL:
-		out->kind = LITERAL_NUMBER;
-		return whole(o->real, &out->number);
-	case VALUE_TRUE:
-	case VALUE_FALSE:
-	case VALUE_NULL:
-		return 1;
-	case VALUE_OBJECT:
-	case VALUE_ARRAY:
-		break;
-	}
-	return 0;
-}
-
-/* ---- building: gates ---- */
-
-#define GATE_MAX_LITERALS 64
-
-struct counts {                         /* of every literal that some rule demands, over the whole set */
-	uint64_t *hashes;               /* sorted; equal ones stand together */
-	size_t n, cap;
-};
-typedef void demand_fn(void *arg, uint32_t subject, const struct operand *o, size_t n);
-
-/* Call FN for every question that must be true for C to be, and that only certain literals can make true. */
-static void each_demand(const struct ruleset *rs, const struct cond *c, demand_fn *fn, void *arg)
-{
-	struct literal l;
-	size_t n;
-
-	if (c->kind == COND_ALL || (c->kind == COND_ANY && c->n == 1))
-		for (size_t i = 0; i < c->n; i++)
-			each_demand(rs, &c->kids[i], fn, arg);
-	if (c->kind != COND_QUESTION)
-		return;
-	const struct question *q = &rs->questions[c->question];
-	const struct operand *o = predicate_alternatives(&q->predicate, &n);
-	if (!o || n > GATE_MAX_LITERALS)
-		return;
-	for (size_t i = 0; i < n; i++)
-		if (!literal_of(&o[i], &l))
-			return;
-	fn(arg, q->subject, o, n);
-}
-
-static void count_demand(void *arg, uint32_t subject, const struct operand *o, size_t n)
-{
-	struct counts *c = arg;
-	struct literal l;
-
-	for (size_t i = 0; i < n; i++) {
-		if (c->n == c->cap) {
-			c->cap = c->cap ? c->cap * 2 : 256;
-			c->hashes = xrealloc(c->hashes, c->cap * sizeof *c->hashes);
-		}
-		literal_of(&o[i], &l);
-		c->hashes[c->n++] = hash_literal(~(size_t)0, subject, &l);
-	}
-}
-
-static int by_number(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-	return (x > y) - (x < y);
-}
-
-static size_t lower_bound(const uint64_t *list, size_t n, uint64_t h)
-{
-	size_t from = 0;
-	while (n) {
-		size_t half = n / 2;
-		if (list[from + half] < h) {
-			from += half + 1;
-			n -= half + 1;
-		} else {
-			n = half;
-		}
-	}
-	return from;
-}
-
-static size_t count_of(const struct counts *c, uint64_t h)
-{
-	return lower_bound(c->hashes, c->n, h + 1) - lower_bound(c->hashes, c->n, h);
-}
-
-struct choice {
-	const struct counts *counts;
-	size_t cost;                    /* rules that stand behind the same literals */
-	uint32_t subject;
-	const struct operand *operands;
-	size_t n;
-};
-
-static void choose_rarest(void *arg, uint32_t subject, const struct operand *o, size_t n)
-{
-	struct choice *c = arg;
-	struct literal l;
-	size_t cost = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		literal_of(&o[i], &l);
-		cost += count_of(c->counts, hash_literal(~(size_t)0, subject, &l)) * (l.kind == LITERAL_FOLDER ? 4 : 1);
-	}
-	if (c->operands && cost >= c->cost)
-		return;
-	c->cost = cost;
-	c->subject = subject;
-	c->operands = o;
-	c->n = n;
-}
-
-static struct choice *choose_gates(const struct ruleset *rs)
-{
-	struct choice *gates = xcalloc(rs->n_rules, sizeof *gates);
-	struct counts counts = { 0 };
-
-	for (size_t i = 0; i < rs->n_rules; i++)
-		each_demand(rs, &rs->rules[i].when, count_demand, &counts);
-	if (counts.n)
-		qsort(counts.hashes, counts.n, sizeof *counts.hashes, by_number);
-	for (size_t i = 0; i < rs->n_rules; i++) {
-		gates[i].counts = &counts;
-		each_demand(rs, &rs->rules[i].when, choose_rarest, &gates[i]);
-		gates[i].counts = NULL;
-	}
-	free(counts.hashes);
-	return gates;
-}
 
 /* ---- building: listings ---- */
 
@@ -267,7 +82,7 @@ static void add_gates(struct index *ix, size_t listing, const struct choice *cho
 			ix->gates = xrealloc(ix->gates, ix->gates_cap * sizeof *ix->gates);
 		}
 		literal_of(&choice->operands[i], &l);
-		ix->gates[ix->n_gates++] = (struct gate){ hash_literal(listing, choice->subject, &l), rule };
+		ix->gates[ix->n_gates++] = (struct gate){ literal_hash(listing, choice->subject, &l), rule };
 	}
 }
 
@@ -290,7 +105,8 @@ static int by_subject_then_rule(const void *a, const void *b)
 }
 
 /* PAIRS is sorted: one group for each subject. */
-static void group(struct index *ix, struct listing *l, const struct by_subject *pairs, size_t n, const struct choice *choices)
+static void group(struct index *ix, struct listing *l, const struct by_subject *pairs, size_t n,
+		  const struct choice *choices)
 {
 	uint32_t *rules = arena_alloc(ix->arena, n, sizeof *rules);
 	size_t subjects = 0;
@@ -307,7 +123,8 @@ static void group(struct index *ix, struct listing *l, const struct by_subject *
 	}
 }
 
-static void listing_build(struct index *ix, struct listing *l, const struct heard *h, size_t n, const struct choice *choices)
+static void listing_build(struct index *ix, struct listing *l, const struct heard *h, size_t n,
+			  const struct choice *choices)
 {
 	struct by_subject *pairs = xmalloc((n + 1) * sizeof *pairs);
 	size_t n_pairs = 0;
@@ -342,7 +159,7 @@ static int by_hash_then_rule(const void *a, const void *b)
 struct index *index_build(const struct ruleset *rs)
 {
 	struct index *ix = xcalloc(1, sizeof *ix);
-	struct choice *choices = choose_gates(rs);
+	struct choice *choices = gates_choose(rs);
 	struct heard_list h = hear(rs);
 	size_t end;
 
@@ -424,10 +241,16 @@ static struct slice full_name(struct slice event, struct slice action, struct bu
 	return buf_slice(scratch);
 }
 
+static const struct provider_event *events_of(const struct source *s, size_t *n)
+{
+	*n = 0;
+	return s->usage->provider ? provider_events(s->usage->provider, n) : NULL;
+}
+
 static int is_common_word(const struct source *s, struct slice word)
 {
-	size_t n = 0;
-	const struct provider_event *events = s->usage->provider ? provider_events(s->usage->provider, &n) : NULL;
+	size_t n;
+	const struct provider_event *events = events_of(s, &n);
 
 	for (size_t i = 0; i < n; i++)
 		if (events[i].common && slice_eq(word, slice_of(events[i].common)))
@@ -478,13 +301,15 @@ int index_may_listen(const struct index *ix, const struct event_names *n)
 {
 	CLEANUP(buf_fini) struct buf scratch = BUF(BUF_UNLIMITED), name = BUF(BUF_UNLIMITED);
 	struct slice source = slice_of(n->source->name), full = full_name(n->native, n->native_action, &name);
+	struct event_names native_names = *n;
 	struct listening natively;
-	size_t count = 0;
+	size_t count;
 
-	index_listening(ix, &(struct event_names){ n->source, .native = n->native, .native_action = n->native_action }, &natively);
+	native_names.common = SLICE_NULL;
+	index_listening(ix, &native_names, &natively);
 	if (natively.n)
 		return 1;
-	const struct provider_event *events = n->source->usage->provider ? provider_events(n->source->usage->provider, &count) : NULL;
+	const struct provider_event *events = events_of(n->source, &count);
 	for (size_t i = 0; i < count; i++) {
 		struct slice native = slice_of(events[i].native), common = slice_of(events[i].common);
 		if (!common.len || (!slice_eq(native, full) && !slice_eq(native, n->native)))
@@ -496,6 +321,13 @@ int index_may_listen(const struct index *ix, const struct event_names *n)
 }
 
 /* ---- who could fire ---- */
+
+void rule_list_fini(struct rule_list *l)
+{
+	if (l->cap)
+		free(l->list);
+	*l = (struct rule_list){ 0 };
+}
 
 static void add_rules(struct rule_list *out, const uint32_t *rules, size_t n)
 {
@@ -529,10 +361,14 @@ static void sort_unique(struct rule_list *l)
 void index_rules(const struct index *ix, const struct listening *l, struct rule_list *out)
 {
 	*out = (struct rule_list){ 0 };
+	if (l->n == 1) {
+		out->list = l->list[0]->rules;
+		out->n = l->list[0]->n;
+		return;
+	}
 	for (int i = 0; i < l->n; i++)
 		add_rules(out, l->list[i]->rules, l->list[i]->n);
-	if (l->n > 1)
-		sort_unique(out);
+	sort_unique(out);
 }
 
 static void open_gate(const struct index *ix, uint64_t hash, struct rule_list *out)
@@ -552,20 +388,22 @@ static void open_gate(const struct index *ix, uint64_t hash, struct rule_list *o
 		add_rules(out, &ix->gates[from].rule, 1);
 }
 
-static void open_text(const struct index *ix, size_t listing, const struct gated *g, struct slice text, struct rule_list *out)
+static void open_text(const struct index *ix, size_t listing, const struct gated *g, struct slice text,
+		      struct rule_list *out)
 {
-	open_gate(ix, mix(hash_start(listing, g->subject, LITERAL_TEXT), text.ptr, text.len), out);
+	open_gate(ix, literal_hash_more(literal_hash_start(listing, g->subject, LITERAL_TEXT), text.ptr, text.len), out);
 	if (!g->has_folders)
 		return;
-	uint64_t h = hash_start(listing, g->subject, LITERAL_FOLDER);
+	uint64_t h = literal_hash_start(listing, g->subject, LITERAL_FOLDER);
 	for (size_t i = 0; i < text.len; i++) {
-		h = mix(h, text.ptr + i, 1);
+		h = literal_hash_more(h, text.ptr + i, 1);
 		if (text.ptr[i] == '/')
 			open_gate(ix, h, out);
 	}
 }
 
-static void open_value(const struct index *ix, size_t listing, const struct gated *g, const struct value *v, struct rule_list *out)
+static void open_value(const struct index *ix, size_t listing, const struct gated *g, const struct value *v,
+		       struct rule_list *out)
 {
 	struct literal l = { .kind = LITERAL_WORD, .number = v->kind };
 
@@ -577,9 +415,9 @@ static void open_value(const struct index *ix, size_t listing, const struct gate
 		l.kind = LITERAL_NUMBER;
 	if (v->kind == VALUE_INTEGER)
 		l.number = v->integer;
-	if (v->kind == VALUE_REAL && !whole(v->real, &l.number))
+	if (v->kind == VALUE_REAL && !literal_whole(v->real, &l.number))
 		return;
-	open_gate(ix, hash_literal(listing, g->subject, &l), out);
+	open_gate(ix, literal_hash(listing, g->subject, &l), out);
 }
 
 void index_candidates(const struct index *ix, const struct listening *l, look_fn *look, void *arg, struct rule_list *out)

@@ -18,9 +18,10 @@ int index_may_listen(const struct index *ix, const struct event_names *n);
 
 struct listing;                         /* the rules that listen to one name */
 struct rule_list {
-	uint32_t *list;                 /* owned: free */
-	size_t n, cap;
+	uint32_t *list;
+	size_t n, cap;                  /* cap 0: the list is borrowed from the index */
 };
+void rule_list_fini(struct rule_list *l);
 #define LISTENING_MAX 32
 struct listening {
 	const struct listing *list[LISTENING_MAX];

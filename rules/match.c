@@ -166,8 +166,11 @@ static void set_facts(struct match *m)
 	m->event = slice_dup(common.len ? common : d->event);
 	m->action = slice_dup(common.len ? m->normal.action : d->action);
 	const struct slice texts[FACT_COUNT] = {
-		[FACT_SOURCE] = slice_of(d->source->name), [FACT_PROVIDER] = slice_of(d->source->usage->name),
-		[FACT_EVENT] = slice_of(m->event), [FACT_ACTION] = slice_of(m->action), [FACT_DELIVERY] = slice_of(d->delivery_key),
+		[FACT_SOURCE] = slice_of(d->source->name),
+		[FACT_PROVIDER] = slice_of(d->source->usage->name),
+		[FACT_EVENT] = slice_of(m->event),
+		[FACT_ACTION] = slice_of(m->action),
+		[FACT_DELIVERY] = slice_of(d->delivery_key),
 	};
 	for (int i = 0; i < FACT_COUNT; i++)
 		m->facts[i] = (struct value){ .kind = VALUE_STRING, .text = texts[i] };
@@ -227,7 +230,7 @@ void match_free(struct match *m)
 	free(m->event);
 	free(m->action);
 	free(m->answers);
-	free(m->candidates.list);
+	rule_list_fini(&m->candidates);
 	free(m->fired);
 	ruleset_unref(m->rs);
 	free(m);

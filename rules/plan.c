@@ -71,7 +71,8 @@ static int step_compile(struct compiler *c, const struct node *n, size_t number,
 
 int steps_compile(struct compiler *c, const struct node *value, struct rule *r)
 {
-	const struct node *steps = node_get(value, "steps"), *secrets = node_get(value, "secrets"), *run = node_get(value, "run");
+	const struct node *steps = node_get(value, "steps"), *secrets = node_get(value, "secrets");
+	const struct node *run = node_get(value, "run");
 	int bad = timeout_of(c, value, &r->timeout_ms);
 
 	r->env = env_of(c, node_get(value, "env"), &r->n_env);
@@ -202,7 +203,8 @@ int rule_plan_json(const struct rule *r, struct slice event_json, struct buf *ou
 	}
 	buf_adds(out, "],\"env\":");
 	add_env(r->env, r->n_env, event, out);
-	buf_addf(out, ",\"checkout\":%s,\"has_run\":%s,\"secrets\":", r->checkout ? "true" : "false", r->has_run ? "true" : "false");
+	buf_addf(out, ",\"checkout\":%s,\"has_run\":%s,\"secrets\":", r->checkout ? "true" : "false",
+		 r->has_run ? "true" : "false");
 	add_texts(r->secrets, r->n_secrets, out);
 	buf_addc(out, '}');
 	json_decref(event);

@@ -1,5 +1,6 @@
-/* rules/predicate.h - one test of one name: `"main"`, `{ "main", "v*", except = "v1" }`, `{ ge = 10, lt = 20 }`; compiled from a rule's table, asked about what a delivery holds. It knows nothing of where
- * the values come from. Pure; immutable once compiled; any thread.
+/* rules/predicate.h - one test of one name: `"main"`, `{ "main", "v*", except = "v1" }`, `{ ge = 10, lt = 20 }`. It is
+ * compiled from a rule's table and asked about what a delivery holds; it knows nothing of where the values come from.
+ * Pure; immutable once compiled; any thread.
  *
  * A test of several values (a list of labels, of changed files) is true where ANY of them passes, `ne` where NONE is
  * equal; `except` takes values away one by one. Nothing is converted: "1" is not 1. A name that is missing fails every
@@ -44,9 +45,10 @@ struct predicate {
 };
 
 struct arena;
-/* TEST and the result's memory are borrowed from A, its globs are not: predicate_fini. 0, or -1 with what is wrong, and
+/* OUT borrows from A, not from TEST; its globs are its own: predicate_fini, also after a failure. 0, or -1 with what is wrong, and
  * where, in D. */
-int predicate_compile(const struct node *test, const char *file, struct arena *a, struct predicate *out, struct diags *d) MUST_USE;
+int predicate_compile(const struct node *test, const char *file, struct arena *a, struct predicate *out,
+		      struct diags *d) MUST_USE;
 void predicate_fini(struct predicate *p);
 void predicate_key(const struct predicate *p, struct buf *out);         /* equal keys: equal predicates */
 enum truth predicate_test(const struct predicate *p, const struct finding *f);

@@ -1,6 +1,5 @@
 /* rules/report.c - a match as JSON: the event for the job and the lists, and why rules did or did not fire for the reply
  * to the sender and the delivery's page. */
-#include <stdlib.h>
 
 #include "rules/matching.h"
 
@@ -145,7 +144,7 @@ void match_why_json(const struct match *m, struct buf *out)
 	if (t.told < listen)
 		buf_addf(out, ",{\"rule\":\"\",\"because\":\"and %zu more\"}", listen - t.told);
 	buf_addc(out, ']');
-	free(all.list);
+	rule_list_fini(&all);
 }
 
 /* ---- fired on an unknown ---- */

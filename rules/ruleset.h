@@ -47,8 +47,10 @@ int rule_line(const struct rule *r);
 int64_t rule_timeout_ms(const struct rule *r);
 const char *const *rule_secrets(const struct rule *r, size_t *n);       /* names the job may read */
 void rule_describe_json(const struct rule *r, struct buf *out);         /* {"name","file","line","on":[…],"steps":[names]} */
-/* {"steps":[…],"env":{…},"checkout":true,"secrets":[…]}: what the job process needs to know besides the file's text.
- * Templates {field} in env are filled from EVENT_JSON. */
+/* {"rule":…,"steps":[{"name","sh" or "exec":[argv],"timeout_ms","cwd","env":{…},"allow_failure":true}…],"env":{…},
+ * "checkout":true,"has_run":false,"secrets":[…]}: what the job process needs to know besides the file's text; members of a
+ * step that were not written are left out. {field} in env is filled from EVENT_JSON: nothing where the event has no such
+ * field, a list one to a line. -1: EVENT_JSON is no object (ERR_INPUT). */
 int rule_plan_json(const struct rule *r, struct slice event_json, struct buf *out, struct err *e) MUST_USE;
 struct slice ruleset_file_source(const struct ruleset *rs, const char *file);           /* Lua text */
 void ruleset_modules_json(const struct ruleset *rs, struct buf *out);                   /* {"name":"text"} */
@@ -75,18 +77,24 @@ struct delivery_view {                          /* all borrowed */
 	const char *delivery_key;
 	int64_t received_ms;
 };
-struct match;                                   /* one delivery against one rule set */
-/* Extract, normalise, evaluate. -1: the JSON is malformed or beyond a bound (ERR_INPUT, ERR_LIMIT): nothing matched. */
+struct match;                                   /* one delivery against one rule set; one thread at a time */
+/* Extract, normalise, evaluate. -1: the JSON is malformed or beyond a bound (ERR_INPUT, ERR_LIMIT): nothing matched.
+ * *out is owned; what D borrows must outlive it, RS need not. */
 int ruleset_match(const struct ruleset *rs, const struct delivery_view *d, struct match **out, struct err *e) MUST_USE;
 void match_free(struct match *m);
 size_t match_count(const struct match *m);
 const struct rule *match_rule(const struct match *m, size_t i);         /* those that fire, in file order */
 const char *match_event(const struct match *m);                         /* common event, "push", "" where none */
 const char *match_action(const struct match *m);
-void match_event_json(const struct match *m, struct buf *out);          /* the normalised event */
+/* The normalised event: source, provider, event (common, else native), action, native, delivery, received (ms), the fields
+ * that it has, and "unknown":[names] of those that its payload cannot tell. */
+void match_event_json(const struct match *m, struct buf *out);
 void match_summary_json(const struct match *m, struct buf *out);        /* repo ref sha title sender, present ones */
-void match_why_json(const struct match *m, struct buf *out);            /* [{"rule","because"}]: listen, did not fire */
+/* [{"rule","because"}]: listen, did not fire; the nearest misses first, 50 at most, then {"rule":"","because":"and N more"}. */
+void match_why_json(const struct match *m, struct buf *out);
 void match_matched_notes_json(const struct match *m, struct buf *out);  /* [{"rule","note"}]: fired on an unknown, says so */
-/* Every predicate of every rule that listens (and those that do not, one line): wanted, got, place. */
+/* Every condition of every rule that listens (and the names of those that do not): wanted, got, place. */
 void match_explain(const struct match *m, struct buf *out, int colour);
+/* {"source","event","action","rules":N,"listen":N,"match":N,"explained":[{"rule","file","line","result":"yes|no|unknown",
+ * "conditions":[{"name","result","line","col","want","got","text"} | {"name":"any|all|none",…,"conditions":[…]}]}]} */
 void match_explain_json(const struct match *m, struct buf *out);
