@@ -155,7 +155,7 @@ static int take_listener(struct start *s, struct frame *f, struct err *e)
 		return err_set(e, ERR_LIMIT, "more than %d listeners", LISTENERS_MAX);
 	if ((classes & (LISTEN_PAGES | LISTEN_TOPICS)) && !auth_is_loopback(f->fds[0]))
 		return err_set(e, ERR_INPUT, "listen '" SLICE_FMT "': pages leave this host only with users, which are not "
-			       "built yet: serve = { \"hooks\" } there, and pages on 127.0.0.1", SLICE_ARG(f->text));
+			       "built yet: serve = { 'hooks' } there, and pages on 127.0.0.1", SLICE_ARG(f->text));
 	if (!(classes & LISTEN_CONTROL))
 		addresses_add(&s->addresses, f->fds[0], classes, f->text);
 	s->listeners[s->n_listeners].fd = fd_take(&f->fds[0]);
@@ -379,7 +379,7 @@ int front_main(int argc, char **argv)
 	if (argc != 4)
 		return 2;
 	role_harden(getppid(), ROLE_NO_NEW_PRIVS);
-	log_init("front", LOG_INFO);
+	role_log("front");
 	s.front.started_ms = wall_ms();
 	s.claims = mailbox_new();
 	if (take_signals(&s, &e) == 0 && open_places(&s, argv[2], argv[3], &e) == 0 && greet(&s, &e) == 0 &&

@@ -64,6 +64,7 @@ struct arrival {
 	char **queues;                  /* one per job, for submit_job.queue */
 	struct buf notes;
 	struct submit *submit;
+	size_t bytes;                   /* of the body, which the store may take out of the submission */
 	int64_t began_us;
 };
 
@@ -130,7 +131,7 @@ static struct arrival *arrival_new(struct http_request *r, struct loop *l, struc
 	struct slice body = http_body(r), query = http_query(r);
 
 	*a = (struct arrival){ .ingest = l->front->ingest, .loop = l, .edition = edition_ref(l->edition), .hook = hook,
-			       .text = BUF(BUF_UNLIMITED), .notes = BUF(JSON_MAX), .began_us = mono_us() };
+			       .text = BUF(BUF_UNLIMITED), .notes = BUF(JSON_MAX), .bytes = body.len, .began_us = mono_us() };
 	a->submit = xcalloc(1, sizeof *a->submit);
 	a->submit->body = BUF(body.len + 1);
 	buf_add(&a->submit->body, body);
@@ -336,7 +337,7 @@ static void log_delivery(const struct arrival *a, const char *outcome)
 {
 	const struct submit *s = a->submit;
 	log_info("delivery", "outcome=%s source=%s event=%s key=\"%s\" delivery=%" PRId64 " jobs=%d bytes=%zu us=%" PRId64,
-		 outcome, s->source, a->identity.event, s->key, s->delivery, s->n_jobs, s->body.len,
+		 outcome, s->source, a->identity.event, s->key, s->delivery, s->n_jobs, a->bytes,
 		 mono_us() - a->began_us);
 	if (a->is_heard)
 		return;
@@ -398,7 +399,7 @@ static void on_stored(struct mail *m, void *loop)
 	struct arrival *a = s->arg;
 	struct http_request *r = http_unpark(a->ticket);        /* NULL: the sender left; it will send again or not */
 
-	atomic_fetch_sub(&a->ingest->waiting_bytes, s->body.len);
+	atomic_fetch_sub(&a->ingest->waiting_bytes, a->bytes);
 	switch (s->outcome) {
 	case STORE_OK:
 		log_delivery(a, "stored");
@@ -448,8 +449,8 @@ static void submit(struct arrival *a, struct http_request *r)
 		arrival_free(a);
 		return;
 	}
-	if (atomic_fetch_add(&g->waiting_bytes, s->body.len) + s->body.len > INGEST_WAITING_MAX) {
-		atomic_fetch_sub(&g->waiting_bytes, s->body.len);
+	if (atomic_fetch_add(&g->waiting_bytes, a->bytes) + a->bytes > INGEST_WAITING_MAX) {
+		atomic_fetch_sub(&g->waiting_bytes, a->bytes);
 		log_refusal(a->hook, 503, "too many bytes wait for the store");
 		reply_busy(r, "too many deliveries wait to be stored");
 		arrival_free(a);
@@ -470,7 +471,7 @@ static void on_judged(struct mail *m, void *loop)
 	struct arrival *a = (struct arrival *)m;
 	struct http_request *r = http_unpark(a->ticket);
 
-	atomic_fetch_sub(&a->ingest->parsing_bytes, a->submit->body.len);
+	atomic_fetch_sub(&a->ingest->parsing_bytes, a->bytes);
 	if (r)
 		submit(a, r);
 	else
