@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/hex.h"
+#include "base/log.h"
 
 #define FDS_ABOVE 64                    /* where descriptors wait while 0 to ROLE_FD + n are put in place */
 
@@ -54,6 +55,19 @@ void role_harden(pid_t parent, int flags)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
+}
+
+void role_log(const char *name)
+{
+	static const char *const names[] = { [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn",
+					     [LOG_ERROR] = "error" };
+	const char *wanted = getenv("PUSHROD_LOG");
+	enum log_level level = LOG_INFO;
+
+	for (size_t i = 0; wanted && i < COUNT(names); i++)
+		if (strcmp(wanted, names[i]) == 0)
+			level = (enum log_level)i;
+	log_init(name, level);
 }
 
 static int is_passed(const char *variable, const char *const *names)

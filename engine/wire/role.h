@@ -33,6 +33,8 @@ int role_reap(struct role *r);
  * subreaper. Ends the process where PARENT is gone already. */
 enum { ROLE_SUBREAPER = 1, ROLE_NO_NEW_PRIVS = 2 };
 void role_harden(pid_t parent, int flags);
+/* Log as NAME (borrowed for good), at the level of $PUSHROD_LOG: debug, info (where it says nothing else), warn, error. */
+void role_log(const char *name);
 /* Default action for every signal, none blocked. Async-signal-safe. */
 void role_reset_signals(void);
 
