@@ -1,0 +1,192 @@
+/* lua/api_sync.c - job:checkout and job:publish. */
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lua/api.h"
+#include "lua/git.h"
+#include "lua/options.h"
+#include "lua/publish.h"
+#include "lua/state.h"
+
+#define FETCH_MS 600000
+#define KEEP_RELEASES 5
+#define RELEASE "pushrod.release"
+
+/* ---- checkout ---- */
+
+/* Where the event's repository can be cloned from, by what hosts call it. */
+static const char *clone_url(const struct attempt *a)
+{
+	static const char *const names[] = { "clone_url", "git_http_url", "http_url", "git_url" };
+	const json_t *payload = json_object_get(a->spec, "payload"), *repo = json_object_get(payload, "repository");
+	const json_t *project = json_object_get(payload, "project");
+
+	for (size_t i = 0; i < COUNT(names); i++) {
+		const char *url = json_string_value(json_object_get(repo, names[i]));
+		if (!url)
+			url = json_string_value(json_object_get(project, names[i]));
+		if (url)
+			return url;
+	}
+	return NULL;
+}
+
+static const char *event_ref(const struct attempt *a)
+{
+	const json_t *event = json_object_get(a->spec, "event");
+	const char *sha = json_string_value(json_object_get(event, "sha"));
+	return sha ? sha : json_string_value(json_object_get(event, "ref"));
+}
+
+/* Plain C: in a step of its own unless one is open. */
+static int checkout(struct attempt *a, struct git_options *o, char sha[65], struct err *e)
+{
+	struct outer_step outer;
+	int own = a->step == 0;
+	struct err other;
+
+	if (own && attempt_step_begin(a, "checkout", &outer, e) < 0)
+		return -1;
+	int r = git_checkout_commit(a, o, sha, e);
+	if (r < 0 && journal_note(a->w, a->step, "error", slice_of(e->msg), &other) < 0)
+		return -1;
+	if (r == 0) {
+		CLEANUP(freep) char *text = xprintf("%s at %s", o->url, sha);
+		r = journal_log(a->w, a->step, slice_of(text), e);
+	}
+	const char *state = r == 0 ? "succeeded" : a->ending == ENDING_CANCEL ? "cancelled" : "failed";
+	if (own && attempt_step_end(a, state, r < 0, &outer, r < 0 ? &other : e) < 0)
+		return -1;
+	return r;
+}
+
+int api_checkout(struct attempt *a, const char *url, const char *ref, const char *into, int64_t timeout_ms, struct err *e)
+{
+	char sha[65];
+	CLEANUP(freep) char *folder = xprintf("%s/%s", a->workspace, into ? into : "tree");
+	struct git_options o = { .url = url ? url : clone_url(a), .ref = ref ? ref : event_ref(a), .into = folder,
+				 .timeout_ms = timeout_ms ? timeout_ms : FETCH_MS };
+
+	if (!o.url)
+		return err_set(e, ERR_INPUT, "checkout: the event names no repository to clone: give url");
+	if (!o.ref)
+		return err_set(e, ERR_INPUT, "checkout: the event has no commit: give ref");
+	if (checkout(a, &o, sha, e) < 0)
+		return -1;
+	if (!into) {
+		free(a->tree);
+		a->tree = TAKE(&folder);
+	}
+	return 0;
+}
+
+static int on_checkout(lua_State *lua)
+{
+	static const char *const names[] = { "url", "ref", "into", "timeout", NULL };
+	struct attempt *a = attempt_of(lua);
+	struct err e;
+
+	state_check(lua);
+	options_known(lua, 2, "job:checkout", names, OPTIONS_NO_ITEMS);
+	const char *into = options_text(lua, 2, "into");
+	if (into && (strchr(into, '/') || into[0] == '.' || !*into))
+		return luaL_error(lua, "job:checkout: into is the name of a folder in the workspace, not '%s'", into);
+	if (api_checkout(a, options_text(lua, 2, "url"), options_text(lua, 2, "ref"), into, options_duration_ms(lua, 2, "timeout"), &e) < 0) {
+		state_check(lua);
+		return api_fault(lua, &e);
+	}
+	if (into)
+		lua_pushfstring(lua, "%s/%s", a->workspace, into);
+	else
+		lua_pushstring(lua, a->tree);
+	if (!into) {
+		lua_pushvalue(lua, -1);
+		lua_setfield(lua, 1, "tree");
+	}
+	return 1;
+}
+
+/* ---- publish ---- */
+
+struct handle { char dest[1024], previous[64]; };
+
+static int publish(struct attempt *a, const struct publish_options *o, struct published *p, struct err *e)
+{
+	struct outer_step outer;
+	struct err other;
+	int own = a->step == 0;
+
+	if (own && attempt_step_begin(a, "publish", &outer, e) < 0)
+		return -1;
+	int r = publish_folder(a, o, p, e);
+	CLEANUP(freep) char *text = r < 0 ? xstrdup(e->msg) :
+		xprintf("published %lld files, %lld bytes, to %s (release %s)", (long long)p->files, (long long)p->bytes, o->dest, p->release);
+	if (journal_note(a->w, a->step, r < 0 ? "error" : "notice", slice_of(text), &other) < 0)
+		return -1;
+	if (own && attempt_step_end(a, r < 0 ? "failed" : "succeeded", r < 0, &outer, &other) < 0)
+		return -1;
+	return r;
+}
+
+/* A path that is not absolute lies in the site's directory. */
+static const char *absolute(lua_State *lua, const char *path)
+{
+	const char *site = attempt_text(attempt_of(lua), "site");
+	return path[0] == '/' || !*site ? path : lua_pushfstring(lua, "%s/%s", site, path);
+}
+
+static int on_publish(lua_State *lua)
+{
+	static const char *const names[] = { "keep", NULL };
+	struct attempt *a = attempt_of(lua);
+	struct published p;
+	struct err e;
+
+	state_check(lua);
+	const char *from = luaL_checkstring(lua, 2), *dest = absolute(lua, luaL_checkstring(lua, 3));
+	options_known(lua, 4, "job:publish", names, OPTIONS_NO_ITEMS);
+	struct publish_options o = { .from = from, .dest = dest, .keep = (int)options_integer(lua, 4, "keep", 1, 100, KEEP_RELEASES) };
+	struct handle *h = lua_newuserdatauv(lua, sizeof *h, 0);
+	if (strlen(dest) >= sizeof h->dest)
+		return luaL_error(lua, "job:publish: a path of over %d bytes", (int)sizeof h->dest - 1);
+	if (publish(a, &o, &p, &e) < 0) {
+		state_check(lua);
+		return api_fault(lua, &e);
+	}
+	snprintf(h->dest, sizeof h->dest, "%s", dest);
+	snprintf(h->previous, sizeof h->previous, "%s", p.previous);
+	luaL_setmetatable(lua, RELEASE);
+	return 1;
+}
+
+static int on_rollback(lua_State *lua)
+{
+	struct attempt *a = attempt_of(lua);
+	const struct handle *h = luaL_checkudata(lua, 1, RELEASE);
+	struct err e;
+
+	state_check(lua);
+	if (!h->previous[0])
+		return luaL_error(lua, "rollback: there was no release before this one");
+	if (publish_switch(a, h->dest, h->previous, &e) < 0)
+		return api_fault(lua, &e);
+	lua_pushfstring(lua, "%s is back at release %s", h->dest, h->previous);
+	return journal_note(a->w, a->step, "warn", slice_of(lua_tostring(lua, -1)), &e) < 0 ? api_fault(lua, &e) : 0;
+}
+
+void api_add_sync(lua_State *lua)
+{
+	static const luaL_Reg methods[] = { { "checkout", on_checkout }, { "publish", on_publish }, { NULL, NULL } };
+	static const luaL_Reg release[] = { { "rollback", on_rollback }, { NULL, NULL } };
+
+	luaL_setfuncs(lua, methods, 0);
+	luaL_newmetatable(lua, RELEASE);
+	luaL_newlib(lua, release);
+	lua_setfield(lua, -2, "__index");
+	lua_pushliteral(lua, "locked");
+	lua_setfield(lua, -2, "__metatable");
+	lua_pop(lua, 1);
+}

@@ -1,0 +1,50 @@
+/* lua/attempt.h - what the files of lua/ share: the attempt that this process runs. One thread. */
+#pragma once
+#include <jansson.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "journal/writer.h"
+#include "model/job.h"
+#include "runner/runner.h"
+
+struct lua_State;
+
+#define LUA_MEMORY_MAX (64 << 20)
+#define DEFERS_MAX 64
+
+enum ending { ENDING_NONE, ENDING_FAIL, ENDING_SKIP, ENDING_CANCEL };
+
+struct attempt {
+	struct job_inheritance in;
+	json_t *spec;                   /* owned */
+	struct journal_writer *w;       /* owned */
+	char *workspace;                /* owned: <state>/workspaces/<job>.<attempt> */
+	char *tree;                     /* owned: the checkout, NULL before */
+	int n_steps;                    /* numbers given out */
+	int step;                       /* the one that runs, 0 outside */
+	const char *step_name;          /* its name, borrowed while it runs; NULL outside */
+	enum ending ending;             /* wished by the rule or by cancel: no pcall stops it */
+	int is_deferring;               /* the deferred functions run: the ending stands, calls work */
+	int64_t defer_until_ms;         /* mono; their budget */
+	char reason[256];               /* of the ending */
+	int exit_code;                  /* of the step that failed last */
+	int defers[DEFERS_MAX], n_defers;       /* registry references */
+	struct buf traceback;           /* of the first error */
+	size_t memory;                  /* bytes of the Lua state */
+};
+
+struct attempt *attempt_of(struct lua_State *lua);
+const char *attempt_text(const struct attempt *a, const char *key);             /* of the spec; "" where absent */
+int64_t attempt_number(const struct attempt *a, const char *key);
+
+/* Read what the runner has sent: a CANCEL sets the ending. Cheap; called wherever the job waits. */
+void attempt_listen(struct attempt *a);
+/* Ask for the ending; the first one stands. WHY is cut to the reason's size. */
+void attempt_end(struct attempt *a, enum ending ending, const char *why);
+
+/* A step's beginning and end as events; its number is a->step between them. Steps nest: *outer keeps what was. */
+struct outer_step { int number; const char *name; char *joined; int64_t began_ms; };
+int attempt_step_begin(struct attempt *a, const char *name, struct outer_step *outer, struct err *e) MUST_USE;
+int attempt_step_end(struct attempt *a, const char *state, int exit_code, struct outer_step *outer, struct err *e) MUST_USE;
+int attempt_step_skipped(struct attempt *a, const char *name, struct err *e) MUST_USE;

@@ -1,0 +1,225 @@
+/* lua/job.c - one attempt from its specification to its result.
+ *
+ * Order matters: secrets are registered with the mask before a byte can be logged, and the `attempt` event is in the journal
+ * before anything acts, for an empty journal tells a later recovery that nothing ran. */
+#include "lua/job.h"
+
+#include <fcntl.h>
+#include <lua.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "lua/api.h"
+#include "lua/git.h"
+#include "lua/remove.h"
+#include "lua/state.h"
+#include "runner/spec.h"
+#include "runner/step.h"
+#include "wire/frame.h"
+
+#define SEND_MS 10000
+
+void lua_warm(void)
+{
+	git_warm();
+	json_decref(json_loads("{\"warm\":[1,2.5,\"x\"]}", 0, NULL));
+	struct attempt a = { 0 };
+	lua_close(state_new(&a));
+}
+
+static int read_spec(struct attempt *a, struct err *e)
+{
+	struct stat st;
+	json_error_t bad;
+
+	if (!memfd_is_sealed(a->in.spec_fd, SPEC_MAX_BYTES) || fstat(a->in.spec_fd, &st) < 0 || st.st_size == 0)
+		return err_set(e, ERR_BUG, "the specification is no sealed memfd of at most %d bytes", SPEC_MAX_BYTES);
+	void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, a->in.spec_fd, 0);
+	if (bytes == MAP_FAILED)
+		return err_errno(e, "the specification");
+	a->spec = json_loadb(bytes, (size_t)st.st_size, 0, &bad);
+	munmap(bytes, (size_t)st.st_size);
+	close(a->in.spec_fd);
+	return a->spec ? 0 : err_set(e, ERR_BUG, "the specification: %s", bad.text);
+}
+
+static void add_secrets(struct attempt *a)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(json_object_get(a->spec, "secrets"), name, value) {
+		struct slice text = { json_string_value(value), json_string_length(value) };
+		if (mask_add(journal_writer_mask(a->w), text) == 0)
+			continue;
+		struct err e;
+		CLEANUP(freep) char *note = xprintf("secret '%s' is too short to be masked: it has less than %d bytes", name, MASK_MIN_BYTES);
+		if (journal_note(a->w, 0, "warn", slice_of(note), &e) < 0)
+			return;
+	}
+}
+
+static void on_ephemeral(const char *kind, struct slice data, void *arg)
+{
+	const struct attempt *a = arg;
+	CLEANUP(buf_fini) struct buf text = BUF(FRAME_MAX_TEXT);
+
+	buf_adds(&text, kind);
+	buf_addc(&text, ' ');
+	buf_add(&text, data);
+	if (buf_is_over(&text))
+		return;
+	struct frame f = FRAME(FRAME_EPHEMERAL, a->in.job, a->in.attempt);
+	f.text = buf_slice(&text);
+	frame_send(a->in.control_fd, &f);               /* a full socket drops it: the next one is as good */
+}
+
+static int write_beginning(struct attempt *a, struct err *e)
+{
+	CLEANUP(buf_fini) struct buf data = BUF(8192);
+	char at[32];
+	const char *reason = attempt_text(a, "reason");
+
+	wall_format(wall_ms(), at);
+	buf_addf(&data, "{\"t\":0,\"attempt\":%d,\"job\":%lld,\"rule\":", a->in.attempt, (long long)a->in.job);
+	buf_add_json(&data, slice_of(attempt_text(a, "rule")));
+	buf_addf(&data, ",\"at\":\"%s\"", at);
+	if (*reason) {
+		buf_adds(&data, ",\"because\":");
+		buf_add_json(&data, slice_of(reason));
+	}
+	buf_addc(&data, '}');
+	return journal_write(a->w, "attempt", buf_slice(&data), e);
+}
+
+static void tell_started(const struct attempt *a)
+{
+	struct frame f = FRAME(FRAME_STARTED, a->in.job, a->in.attempt, getpid());
+	f.text = slice_of(step_confinement());
+	frame_send_wait(a->in.control_fd, &f, SEND_MS);
+}
+
+static int make_workspace(struct attempt *a, struct err *e)
+{
+	static const char *const below[] = { "home", "tmp" };
+
+	a->workspace = xprintf("%s/workspaces/%lld.%d", attempt_text(a, "state"), (long long)a->in.job, a->in.attempt);
+	if (dir_make(a->workspace, 0700, e) < 0)
+		return -1;
+	for (size_t i = 0; i < COUNT(below); i++) {
+		CLEANUP(freep) char *path = xprintf("%s/%s", a->workspace, below[i]);
+		if (dir_make(path, 0700, e) < 0)
+			return -1;
+	}
+	return chdir(a->workspace) < 0 ? err_errno(e, "%s", a->workspace) : 0;
+}
+
+/* The rule's own function, or its declared steps. [the rule's table on the stack] */
+static int act(struct attempt *a, lua_State *lua, struct err *e)
+{
+	const json_t *plan = json_object_get(a->spec, "plan");
+
+	if (json_is_true(json_object_get(plan, "checkout")) && api_checkout(a, NULL, NULL, NULL, 0, e) < 0) {
+		a->exit_code = 1;
+		return -1;
+	}
+	lua_getfield(lua, -1, "run");
+	if (!lua_isfunction(lua, -1)) {
+		lua_pop(lua, 1);
+		return api_run_plan(a, e);
+	}
+	api_push_job(lua, a);
+	return state_call(lua, 1, e);
+}
+
+static void note_traceback(struct attempt *a)
+{
+	struct err e;
+
+	if (a->traceback.len && a->ending == ENDING_NONE && !a->exit_code && journal_note(a->w, 0, "error", buf_slice(&a->traceback), &e) < 0)
+		return;
+}
+
+static void set_result(struct attempt *a, int r, const struct err *e, struct job_result *out)
+{
+	static const enum job_state ends[] = { [ENDING_FAIL] = JOB_FAILED, [ENDING_SKIP] = JOB_SKIPPED, [ENDING_CANCEL] = JOB_CANCELLED };
+	CLEANUP(buf_fini) struct buf masked = BUF(4096);
+	const char *reason = "";
+
+	out->state = JOB_SUCCEEDED;
+	if (a->ending != ENDING_NONE) {
+		out->state = ends[a->ending];
+		reason = a->reason;
+	} else if (r < 0) {
+		out->state = e->kind == ERR_IO || e->kind == ERR_BUG ? JOB_ERRORED : JOB_FAILED;
+		reason = e->msg;
+	}
+	if (out->state == JOB_FAILED)
+		out->exit_code = a->exit_code;
+	mask_text(journal_writer_mask(a->w), slice_of(reason), &masked);
+	for (size_t i = 0; i < masked.len; i++)
+		if ((unsigned char)masked.ptr[i] < 0x20)
+			masked.ptr[i] = ' ';
+	snprintf(out->reason, sizeof out->reason, "%s", buf_cstr(&masked));
+}
+
+static int run(struct attempt *a, struct err *e)
+{
+	if (write_beginning(a, e) < 0)
+		return -1;
+	tell_started(a);
+	if (make_workspace(a, e) < 0)
+		return -1;
+	lua_State *lua = state_new(a);
+	int r = state_load_rule(lua, attempt_text(a, "rule"), e);
+	if (r == 0)
+		r = act(a, lua, e);
+	note_traceback(a);
+	api_run_defers(lua, a);
+	lua_close(lua);
+	return r;
+}
+
+static int tell_result(const struct attempt *a, const struct job_result *r)
+{
+	struct frame f = FRAME(FRAME_RESULT, r->job, r->attempt, r->state, r->exit_code, 0);
+
+	f.text = slice_of(r->reason);
+	return frame_send_wait(a->in.control_fd, &f, SEND_MS) == FRAME_OK ? 0 : 1;
+}
+
+int lua_job_main(const struct job_inheritance *in)
+{
+	struct attempt a = { .in = *in, .traceback = BUF(16 << 10) };
+	struct job_result result = { .job = in->job, .attempt = in->attempt };
+	struct err e = { 0 };
+
+	int r = read_spec(&a, &e);
+	a.w = journal_writer_new(&(struct journal_options){ .fd = in->journal_fd, .job = in->job, .attempt = in->attempt,
+		.cap_bytes = a.spec ? attempt_number(&a, "log_bytes") : 0, .on_ephemeral = on_ephemeral, .arg = &a });
+	if (r == 0) {
+		add_secrets(&a);
+		r = run(&a, &e);
+	}
+	set_result(&a, r, &e, &result);
+	struct err flush;
+	if (journal_writer_flush(a.w, &flush) < 0 && job_state_is_ok(result.state)) {
+		result.state = JOB_ERRORED;
+		snprintf(result.reason, sizeof result.reason, "%.250s", flush.msg);
+	}
+	if (a.workspace && job_state_is_ok(result.state))
+		remove_folder(a.workspace);
+	r = tell_result(&a, &result);
+	journal_writer_free(a.w);
+	json_decref(a.spec);
+	free(a.workspace);
+	free(a.tree);
+	buf_fini(&a.traceback);
+	return r;
+}
