@@ -67,23 +67,32 @@ static void wait_for_cancel(const struct job_inheritance *in, char *why, size_t 
 	snprintf(why, size, SLICE_FMT, SLICE_ARG(f.text));
 }
 
-/* A grandchild with a session of its own, whose parent is gone: its pid goes out as ephemeral text. */
+/* A grandchild with a session of its own, whose parent is gone: its pid goes out as ephemeral text. Returns once it has
+ * said it. */
 static void daemonise(const struct job_inheritance *in)
 {
-	char text[32];
+	char text[32], byte;
+	int told[2];
 
+	if (pipe(told) < 0)
+		_exit(94);
 	if (fork() == 0) {
 		setsid();
 		if (fork() == 0) {
 			setsid();
 			snprintf(text, sizeof text, "partial %d", (int)getpid());
 			say(in, FRAME_EPHEMERAL, 0, 0, text);
+			close(told[1]);
 			for (;;)
 				pause();
 		}
 		_exit(0);
 	}
+	close(told[1]);
 	wait(NULL);
+	if (read(told[0], &byte, 1) != 0)
+		_exit(93);
+	close(told[0]);
 }
 
 static const char *check_inheritance(const struct job_inheritance *in)
