@@ -1,0 +1,237 @@
+/* eval/eval.c - all files of a directory, one after the other, and the bundle that is written of them. The role around it
+ * bounds its memory and its time: what a file's own bounds do not stop ends the process, which can still say which file it
+ * was. */
+#include "eval/eval.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "eval/places.h"
+#include "eval/world.h"
+#include "wire/role.h"
+
+#define ADDRESS_SPACE_BYTES ((rlim_t)1 << 30)
+
+struct bundle {
+	struct eval_files files;
+	struct diags diags;
+	struct buf decls, modules, providers;   /* the parts, as they grow */
+};
+
+/* What the alarm says: written before each file is run. */
+static char current_file[300];
+
+static void note_current(const char *path)
+{
+	snprintf(current_file, sizeof current_file, "%s: still running after %d seconds", path, EVAL_DEADLINE_S);
+}
+
+/* ---- the parts of a bundle ---- */
+
+static void add_decl(const struct world_decl *d, struct buf *out)
+{
+	buf_adds(out, "{\"kind\":");
+	buf_add_json(out, slice_of(d->kind));
+	if (d->name) {
+		buf_adds(out, ",\"name\":");
+		buf_add_json(out, slice_of(d->name));
+	}
+	buf_addf(out, ",\"at\":[%d,%d]", d->line, d->col);
+	if (d->value.len) {
+		buf_adds(out, ",\"value\":");
+		buf_add(out, buf_slice(&d->value));
+	}
+	buf_addc(out, '}');
+}
+
+static void add_file(struct bundle *b, const struct eval_file *f)
+{
+	CLEANUP(world_result_fini) struct world_result r = { 0 };
+	struct buf *out = &b->decls;
+
+	world_run(&b->files, f, &r, &b->diags);
+	buf_adds(out, out->len ? ",\n{\"path\":" : "{\"path\":");
+	buf_add_json(out, slice_of(f->path));
+	buf_adds(out, ",\"source\":");
+	buf_add_json(out, buf_slice(&f->text));
+	buf_adds(out, ",\"decls\":[");
+	for (size_t i = 0; i < r.n; i++) {
+		buf_adds(out, i ? "," : "");
+		add_decl(&r.list[i], out);
+	}
+	buf_adds(out, "]}");
+}
+
+static void add_module(struct bundle *b, const struct eval_file *f)
+{
+	struct buf *out = &b->modules;
+
+	world_compile(&b->files, f, &b->diags);
+	buf_adds(out, out->len ? ",\n" : "");
+	buf_add_json(out, slice_of(f->name));
+	buf_addc(out, ':');
+	buf_add_json(out, buf_slice(&f->text));
+}
+
+static void add_provider_decl(struct bundle *b, const struct eval_file *f, const struct world_decl *d)
+{
+	struct buf *out = &b->providers;
+
+	if (strcmp(d->kind, "provider") != 0) {
+		diags_add(&b->diags, DIAG_ERROR, f->path, d->line, d->col, 0, "E111", "a %s has no place in a provider's file", d->kind);
+		return;
+	}
+	if (!d->value.len)
+		return;
+	buf_adds(out, out->len ? ",\n{\"name\":" : "{\"name\":");
+	buf_add_json(out, slice_of(d->name));
+	buf_adds(out, ",\"path\":");
+	buf_add_json(out, slice_of(f->path));
+	buf_addf(out, ",\"at\":[%d,%d],\"value\":", d->line, d->col);
+	buf_add(out, buf_slice(&d->value));
+	if (!f->is_builtin) {
+		buf_adds(out, ",\"source\":");
+		buf_add_json(out, buf_slice(&f->text));
+	}
+	buf_addc(out, '}');
+}
+
+/* plugins/providers/x.lua is provider "x", and nothing else: so no two files fight for a name. */
+static void add_provider(struct bundle *b, const struct eval_file *f)
+{
+	CLEANUP(world_result_fini) struct world_result r = { 0 };
+	int errors = b->diags.errors;
+
+	world_run(&b->files, f, &r, &b->diags);
+	for (size_t i = 0; i < r.n; i++) {
+		const struct world_decl *d = &r.list[i];
+		if (strcmp(d->kind, "provider") == 0 && strcmp(d->name, f->name) != 0)
+			diags_add(&b->diags, DIAG_ERROR, f->path, d->line, d->col, 0, "E014",
+				  "this file is that of provider \"%s\", not \"%s\"", f->name, d->name);
+		else if (i && strcmp(d->kind, "provider") == 0)
+			diags_add(&b->diags, DIAG_ERROR, f->path, d->line, d->col, 0, "E014", "one provider in a file");
+		else
+			add_provider_decl(b, f, d);
+	}
+	if (r.n == 0 && b->diags.errors == errors)
+		diags_add(&b->diags, DIAG_ERROR, f->path, 0, 0, 0, "E014", "this file declares no provider \"%s\"", f->name);
+}
+
+static void evaluate(struct bundle *b)
+{
+	for (size_t i = 0; i < b->files.n; i++) {
+		struct eval_file *f = &b->files.list[i];
+		f->places = places_new(buf_slice(&f->text), f->path, &b->diags);
+	}
+	for (size_t i = 0; i < b->files.n; i++) {
+		const struct eval_file *f = &b->files.list[i];
+		note_current(f->path);
+		switch (f->role) {
+		case EVAL_SETTINGS:
+		case EVAL_RULES:
+			add_file(b, f);
+			break;
+		case EVAL_MODULE:
+			add_module(b, f);
+			break;
+		case EVAL_PROVIDER:
+			add_provider(b, f);
+			break;
+		}
+	}
+	for (size_t i = 0; i < b->files.n; i++)
+		diags_show(&b->diags, b->files.list[i].path, buf_slice(&b->files.list[i].text));
+	diags_sort(&b->diags);
+}
+
+static int write_bundle(const struct bundle *b, struct buf *out, struct err *e)
+{
+	size_t begin = out->len;
+
+	buf_adds(out, "{\"version\":1,\n\"files\":[");
+	buf_add(out, buf_slice(&b->decls));
+	buf_adds(out, "],\n\"modules\":{");
+	buf_add(out, buf_slice(&b->modules));
+	buf_adds(out, "},\n\"providers\":[");
+	buf_add(out, buf_slice(&b->providers));
+	buf_adds(out, "],\n\"diags\":");
+	diags_json(&b->diags, out);
+	buf_adds(out, "}\n");
+	if (buf_is_over(out) || buf_is_over(&b->decls) || buf_is_over(&b->modules) || buf_is_over(&b->providers) ||
+	    out->len - begin > EVAL_MAX_BUNDLE_BYTES)
+		return err_set(e, ERR_LIMIT, "the files and what they declare come to more than %d MiB", EVAL_MAX_BUNDLE_BYTES >> 20);
+	return 0;
+}
+
+int eval_directory(const char *dir, struct buf *bundle, struct err *e)
+{
+	struct bundle b = {
+		.decls = BUF(EVAL_MAX_BUNDLE_BYTES), .modules = BUF(EVAL_MAX_BUNDLE_BYTES), .providers = BUF(EVAL_MAX_BUNDLE_BYTES) };
+	int status = eval_files_read(dir, &b.files, &b.diags, e);
+
+	if (status == 0) {
+		evaluate(&b);
+		status = write_bundle(&b, bundle, e);
+	}
+	eval_files_fini(&b.files);
+	diags_fini(&b.diags);
+	buf_fini(&b.decls);
+	buf_fini(&b.modules);
+	buf_fini(&b.providers);
+	return status;
+}
+
+/* ---- the role ---- */
+
+#if defined(__SANITIZE_ADDRESS__)
+#define HAS_SHADOW_MEMORY 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAS_SHADOW_MEMORY 1
+#endif
+#endif
+
+static void on_alarm(int signal_number)
+{
+	/* whether it arrives or not, this process ends here */
+	_exit(write(ROLE_FD, current_file, strnlen(current_file, sizeof current_file)) < 0 ? 2 : 1);
+}
+
+static void confine(void)
+{
+	static const struct { __rlimit_resource_t what; rlim_t most; } limits[] = {
+#ifndef HAS_SHADOW_MEMORY
+		{ RLIMIT_AS, ADDRESS_SPACE_BYTES },
+#endif
+		{ RLIMIT_CPU, EVAL_DEADLINE_S + 1 }, { RLIMIT_FSIZE, 0 }, { RLIMIT_NOFILE, 64 },
+	};
+	for (size_t i = 0; i < COUNT(limits); i++)
+		setrlimit(limits[i].what, &(struct rlimit){ limits[i].most, limits[i].most });
+	role_harden(0, ROLE_NO_NEW_PRIVS);
+	signal(SIGPIPE, SIG_DFL);
+	signal(SIGALRM, on_alarm);
+	signal(SIGXCPU, on_alarm);
+	alarm(EVAL_DEADLINE_S);
+}
+
+int eval_main(int argc, char **argv)
+{
+	CLEANUP(buf_fini) struct buf bundle = BUF(EVAL_MAX_BUNDLE_BYTES);
+	struct err e;
+
+	if (argc != 3)
+		return 2;
+	confine();
+	note_current(argv[2]);
+	int status = eval_directory(argv[2], &bundle, &e);
+	alarm(0);
+	struct slice out = status == 0 ? buf_slice(&bundle) : slice_of(e.msg);
+	if (fd_write_all(ROLE_FD, out) < 0)
+		_exit(2);
+	_exit(status == 0 ? 0 : 1);
+}
