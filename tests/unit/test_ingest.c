@@ -9,8 +9,8 @@
 #include "wire/frame.h"
 
 static const char *const RULES[] = {
-	"docs", "{'on':'push','when':{'payload':{'ref':'refs/heads/main'}},'run':{'$fn':1}}",
-	"dev", "{'on':'push','when':{'payload':{'ref':'refs/heads/dev'}},'run':{'$fn':1}}", NULL };
+	"docs", "{'on':'push','when':{'branch':'main'},'run':{'$fn':1}}",
+	"dev", "{'on':'push','when':{'branch':'dev'},'run':{'$fn':1}}", NULL };
 
 static struct place place;
 static struct front front;
