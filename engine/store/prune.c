@@ -1,9 +1,13 @@
 /* store/prune.c - retention.
  *
  * A phase walks its table by id, oldest first, and the cursor remembers how far it came; each piece is one transaction,
- * so a long clean-up never holds up a submit for longer than a piece takes. Ids grow with time, so the walk ends at the
- * first row that is too young. A delivery stays while a job names it: past its age it loses its body, and it goes after
- * its last job. A body that an open job still needs is never dropped. */
+ * so a long clean-up never holds up a submit for longer than a piece takes. Ids grow with time, so a walk ends with the
+ * first piece in which all is too young (not with the first such row: a clock that was once wrong must not keep
+ * everything behind it for ever).
+ *
+ * A delivery stays while a job names it: past its age it loses its body, and it goes with its last job. The walk over
+ * the deliveries therefore goes on where the last one ended, and does not look again at those that wait for their jobs.
+ * A body that an open job still needs is never dropped. */
 #include "store/prune.h"
 
 #include <stdlib.h>
@@ -31,57 +35,7 @@ static enum db_rc drop_body(struct writer *w, int64_t delivery, int64_t *bytes)
 	return db_run(&w->db, SQL_BODY_DROP, VALUES(INT(delivery)));
 }
 
-static enum db_rc drop_job(struct writer *w, struct prune *p, int64_t job)
-{
-	sqlite3_stmt *row;
-	enum db_rc rc = db_first(&w->db, SQL_ATTEMPT_NUMBERS, VALUES(INT(job)), &row);
-
-	for (; rc == DB_ROW; rc = db_step(&w->db, row)) {
-		if (p->n_gone == p->cap_gone) {
-			p->cap_gone = p->cap_gone ? p->cap_gone * 2 : PRUNE_ROWS;
-			p->gone = xrealloc(p->gone, p->cap_gone * sizeof *p->gone);
-		}
-		p->gone[p->n_gone++] = (struct gone){ job, sqlite3_column_int(row, 0) };
-	}
-	if (rc == DB_OK)
-		rc = db_run(&w->db, SQL_ATTEMPTS_DROP, VALUES(INT(job)));
-	if (rc == DB_OK)
-		rc = db_run(&w->db, SQL_JOB_DROP, VALUES(INT(job)));
-	return rc;
-}
-
-/* The ids of a piece are collected first: a row is never deleted under the statement that walks over it. */
-struct piece {
-	int64_t id[PRUNE_ROWS];
-	size_t n;
-	int seen, is_end;
-};
-
-static enum db_rc jobs_piece(struct writer *w, struct prune *p)
-{
-	struct piece piece = { 0 };
-	int64_t before = p->now_ms - p->keep.jobs_ms;
-	sqlite3_stmt *row;
-	enum db_rc rc = db_first(&w->db, SQL_OLD_JOBS, VALUES(INT(p->cursor), INT(PRUNE_ROWS)), &row);
-
-	for (; rc == DB_ROW; rc = db_step(&w->db, row)) {
-		if (sqlite3_column_int64(row, 2) >= before) {
-			db_end(row);
-			rc = DB_OK;
-			break;
-		}
-		p->cursor = sqlite3_column_int64(row, 0);
-		piece.seen++;
-		if (job_state_is_final((enum job_state)sqlite3_column_int(row, 1)) && sqlite3_column_int64(row, 3) < before)
-			piece.id[piece.n++] = p->cursor;
-	}
-	for (size_t i = 0; i < piece.n && rc == DB_OK; i++)
-		rc = drop_job(w, p, piece.id[i]);
-	if (piece.seen < PRUNE_ROWS)
-		next_phase(p);
-	return rc;
-}
-
+/* Unless a job needs it: all of it, or what no job needs of it. */
 static enum db_rc drop_delivery(struct writer *w, int64_t delivery, int64_t *bytes)
 {
 	int64_t one;
@@ -99,32 +53,104 @@ static enum db_rc drop_delivery(struct writer *w, int64_t delivery, int64_t *byt
 	return db_run(&w->db, SQL_DELIVERY_DROP, VALUES(INT(delivery)));
 }
 
+static enum db_rc drop_attempts(struct writer *w, struct prune *p, int64_t job)
+{
+	sqlite3_stmt *row;
+	enum db_rc rc = db_first(&w->db, SQL_ATTEMPT_NUMBERS, VALUES(INT(job)), &row);
+
+	for (; rc == DB_ROW; rc = db_step(&w->db, row)) {
+		if (p->n_gone == p->cap_gone) {
+			p->cap_gone = p->cap_gone ? p->cap_gone * 2 : PRUNE_ROWS;
+			p->gone = xrealloc(p->gone, p->cap_gone * sizeof *p->gone);
+		}
+		p->gone[p->n_gone++] = (struct gone){ job, sqlite3_column_int(row, 0) };
+	}
+	return rc == DB_OK ? db_run(&w->db, SQL_ATTEMPTS_DROP, VALUES(INT(job))) : rc;
+}
+
+static enum db_rc drop_job(struct writer *w, struct prune *p, int64_t job, int64_t *bytes)
+{
+	sqlite3_stmt *row;
+	enum db_rc rc = db_first(&w->db, SQL_JOB_DELIVERY, VALUES(INT(job)), &row);
+
+	if (rc != DB_ROW)
+		return DB_BROKEN;
+	int64_t delivery = sqlite3_column_int64(row, 0), received_ms = sqlite3_column_int64(row, 1);
+	db_end(row);
+	rc = drop_attempts(w, p, job);
+	if (rc == DB_OK)
+		rc = db_run(&w->db, SQL_JOB_DROP, VALUES(INT(job)));
+	if (rc == DB_OK && p->keep.deliveries_ms > 0 && received_ms < p->now_ms - p->keep.deliveries_ms)
+		rc = drop_delivery(w, delivery, bytes);
+	return rc;
+}
+
+/* The ids of a piece are collected first: a row is never deleted under the statement that walks over it. */
+struct piece {
+	int64_t id[PRUNE_ROWS];
+	size_t n;
+	int seen, is_end;
+};
+
+static enum db_rc jobs_piece(struct writer *w, struct prune *p)
+{
+	struct piece piece = { 0 };
+	int64_t before = p->now_ms - p->keep.jobs_ms, bytes, sum = 0;
+	int old = 0;
+	sqlite3_stmt *row;
+	enum db_rc rc = db_first(&w->db, SQL_OLD_JOBS, VALUES(INT(p->cursor), INT(PRUNE_ROWS)), &row);
+
+	for (; rc == DB_ROW; rc = db_step(&w->db, row)) {
+		p->cursor = sqlite3_column_int64(row, 0);
+		piece.seen++;
+		old += sqlite3_column_int64(row, 2) < before;
+		if (job_state_is_final((enum job_state)sqlite3_column_int(row, 1)) && sqlite3_column_int64(row, 3) < before)
+			piece.id[piece.n++] = p->cursor;
+	}
+	piece.is_end = piece.seen < PRUNE_ROWS || !old;
+	for (size_t i = 0; i < piece.n && rc == DB_OK; i++) {
+		if (sum > PIECE_BODY_BYTES) {
+			p->cursor = piece.id[i] - 1;
+			piece.is_end = 0;
+			break;
+		}
+		bytes = 0;
+		rc = drop_job(w, p, piece.id[i], &bytes);
+		sum += bytes;
+	}
+	if (piece.is_end)
+		next_phase(p);
+	return rc;
+}
+
 static enum db_rc deliveries_piece(struct writer *w, struct prune *p)
 {
 	struct piece piece = { 0 };
-	int64_t before = p->now_ms - p->keep.deliveries_ms, bytes, sum = 0;
+	int64_t before = p->now_ms - p->keep.deliveries_ms, bytes, sum = 0, last = p->cursor;
 	sqlite3_stmt *row;
 	enum db_rc rc = db_first(&w->db, SQL_OLD_DELIVERIES, VALUES(INT(p->cursor), INT(PRUNE_ROWS)), &row);
 
 	for (; rc == DB_ROW; rc = db_step(&w->db, row)) {
-		if (sqlite3_column_int64(row, 1) >= before) {
-			db_end(row);
-			rc = DB_OK;
-			break;
-		}
-		piece.id[piece.n++] = sqlite3_column_int64(row, 0);
+		last = sqlite3_column_int64(row, 0);
+		piece.seen++;
+		if (sqlite3_column_int64(row, 1) < before)
+			piece.id[piece.n++] = last;
+		else if (!p->first_young)
+			p->first_young = last;
 	}
-	piece.is_end = piece.n < PRUNE_ROWS;
+	piece.is_end = piece.seen < PRUNE_ROWS || !piece.n;
 	for (size_t i = 0; i < piece.n && rc == DB_OK; i++) {
 		if (sum > PIECE_BODY_BYTES) {
+			last = piece.id[i] - 1;
 			piece.is_end = 0;
 			break;
 		}
 		bytes = 0;
 		rc = drop_delivery(w, piece.id[i], &bytes);
 		sum += bytes;
-		p->cursor = piece.id[i];
 	}
+	p->cursor = last;
+	p->walked = p->first_young && p->first_young <= last ? p->first_young - 1 : last;
 	if (piece.is_end)
 		next_phase(p);
 	return rc;
@@ -187,6 +213,8 @@ static enum db_rc queues_piece(struct writer *w, struct prune *p)
 enum db_rc prune_piece(struct writer *w, struct prune *p)
 {
 	p->n_gone = 0;
+	if (p->walked)
+		w->walked_delivery = p->walked;         /* the piece before this one was committed */
 	if (p->phase == PRUNE_JOBS && p->keep.jobs_ms <= 0)
 		next_phase(p);
 	if (p->phase == PRUNE_DELIVERIES && p->keep.deliveries_ms <= 0)
@@ -195,7 +223,10 @@ enum db_rc prune_piece(struct writer *w, struct prune *p)
 		next_phase(p);
 	switch (p->phase) {
 	case PRUNE_JOBS: return jobs_piece(w, p);
-	case PRUNE_DELIVERIES: return deliveries_piece(w, p);
+	case PRUNE_DELIVERIES:
+		if (!p->walked)
+			p->cursor = w->walked_delivery;
+		return deliveries_piece(w, p);
 	case PRUNE_BODIES: return bodies_piece(w, p);
 	case PRUNE_QUEUES: return queues_piece(w, p);
 	case PRUNE_DONE: break;

@@ -9,6 +9,7 @@ struct prune {
 	int64_t now_ms;                         /* the age of things is measured from here */
 	enum prune_phase phase;
 	int64_t cursor;                         /* the last id looked at in this phase */
+	int64_t walked, first_young;            /* deliveries: all up to here were looked at; the first that is too young */
 	struct gone { int64_t job; int attempt; } *gone;        /* journals of this piece */
 	size_t n_gone, cap_gone;
 };

@@ -96,6 +96,7 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_OLD_JOBS] = "SELECT id, state, queued_ms, ended_ms FROM job WHERE id>?1 ORDER BY id LIMIT ?2",
 	[SQL_OLD_DELIVERIES] = "SELECT id, received_ms FROM delivery WHERE id>?1 ORDER BY id LIMIT ?2",
 	[SQL_OLD_BODIES] = "SELECT delivery, length(data) FROM body WHERE delivery>?1 ORDER BY delivery LIMIT ?2",
+	[SQL_JOB_DELIVERY] = "SELECT d.id, d.received_ms FROM job j JOIN delivery d ON d.id=j.delivery WHERE j.id=?1",
 	[SQL_ATTEMPT_NUMBERS] = "SELECT n FROM attempt WHERE job=?1 ORDER BY n",
 	[SQL_ATTEMPTS_DROP] = "DELETE FROM attempt WHERE job=?1",
 	[SQL_JOB_DROP] = "DELETE FROM job WHERE id=?1",

@@ -33,6 +33,7 @@ struct writer {
 	struct tally now, durable, mark;        /* as of this instant; the last commit; the request's beginning */
 	int64_t now_ms;                         /* wall time of the transaction */
 	int jobs_max, may_claim;
+	int64_t walked_delivery;                /* by retention: those up to here go with their jobs */
 	int is_careful;                         /* each request is a savepoint: see write_submit */
 	struct touched *touched;
 	struct claimed *claimed;
