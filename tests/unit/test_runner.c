@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -141,8 +142,8 @@ static int job(const struct job_inheritance *in)
 		wait_for_cancel(in, why, sizeof why);
 		say(in, FRAME_RESULT, JOB_SUCCEEDED, 0, why);
 	} else if (strcmp(what, "deaf") == 0) {
+		shutdown(in->control_fd, SHUT_RD);
 		say(in, FRAME_EPHEMERAL, 0, 0, "partial waiting");
-		close(in->control_fd);
 		for (;;)
 			pause();
 	} else if (strcmp(what, "daemon") == 0) {
