@@ -1,9 +1,10 @@
 /* rules/normalise.h - from a native event of a sender to the common one: its name, its action, its fields. The mapping is
- * data of the provider's descriptor (see docs in plugins/providers/github.lua); rules see only the result. Pure; a
+ * data of the provider's descriptor (plugins/providers/github.lua explains them); rules see only the result. Pure; a
  * provider and a mapping are immutable: any thread. */
 #pragma once
 #include "rules/extract.h"
 
+struct arena;
 struct provider;
 
 enum field_id {
@@ -51,8 +52,7 @@ struct normal {
 	struct slice action;            /* common action; len 0 for none */
 	struct field field[FIELD_COUNT];
 	struct value one[FIELD_COUNT];  /* private: behind field[].list */
-	void *owned[FIELD_COUNT];       /* private */
-	void *texts[FIELD_COUNT];       /* private */
+	struct arena *made;             /* private: lists, and texts that are not in the payload as they are */
 };
 /* EVENT and ACTION are native, as provider_identify gave them. VALUES: of an extract() with the PATHS of M. OUT is
  * filled always; it borrows from M's provider, ACTION and VALUES, and must stay where it is; end it with normal_fini. A null in the payload counts

@@ -1,0 +1,138 @@
+/* rules/descriptor.h - the inside of a provider, for the files of rules/ that make and interpret it; no one else includes
+ * it. Immutable once provider_compile has returned. */
+#pragma once
+#include <openssl/types.h>
+
+#include "rules/arena.h"
+#include "rules/normalise.h"
+#include "rules/provider.h"
+
+#define ALTERNATIVES_MAX 4
+#define TAKE_MAX 8
+#define PIECES_MAX 16
+#define VALUE_MAX_BYTES (8 << 10)               /* of a header that carries a signature */
+#define CANDIDATES_MAX 16
+#define SECRETS_MAX 8
+
+enum provider_kind { KIND_HMAC = 1, KIND_ED25519, KIND_TOKEN, KIND_BASIC, KIND_NONE };
+enum text_form { TEXT_PLAIN, TEXT_HEX, TEXT_BASE64 };
+
+/* ---- sources: where a value stands in a request ---- */
+enum origin { FROM_HEADER = 1, FROM_SIGNATURE, FROM_JSON, FROM_JSON_INTEGER, FROM_FORM, FROM_QUERY, FROM_CONST, FROM_DIGEST };
+struct source_one {
+	enum origin origin;
+	struct slice name;              /* of the header, field, item; the path; the text */
+	int path;                       /* FROM_JSON*: in provider.documents */
+};
+struct sources {
+	struct source_one list[ALTERNATIVES_MAX];
+	size_t n;
+};
+enum lookup { LOOKUP_FOUND, LOOKUP_ABSENT, LOOKUP_DOUBLED, LOOKUP_MALFORMED };
+struct lookup_place {
+	const struct request_view *request;
+	const struct provider *provider;
+	struct slice signature;         /* for FROM_SIGNATURE; else empty */
+	const struct values *values;    /* of the document, for FROM_JSON*; else NULL */
+};
+/* The first of the alternatives that is there and not empty. *OUT borrows from the request, the values or SCRATCH. */
+enum lookup sources_find(const struct sources *s, const struct lookup_place *at, struct buf *scratch, struct slice *out);
+int sources_use(const struct sources *s, enum origin origin);
+/* Take the next item off the value of a signature header; NAME is empty where items have no names. 0 at the end. */
+int signature_next(const struct provider *p, struct slice *rest, struct slice *name, struct slice *value);
+
+/* ---- what is signed ---- */
+enum piece_kind { PIECE_TEXT, PIECE_BODY, PIECE_PAYLOAD, PIECE_TS, PIECE_MSGID, PIECE_URL, PIECE_FORM_SORTED, PIECE_KINDS };
+struct piece {
+	enum piece_kind kind;
+	struct slice text;
+};
+
+/* ---- the mapping of events ---- */
+enum conversion {
+	CONV_COPY, CONV_TEXT, CONV_BRANCH_OF, CONV_TAG_OF, CONV_BRANCH_REF, CONV_TAG_REF, CONV_PULL_REF, CONV_MERGE_REF, CONV_OWNER_OF,
+	CONV_FIRST_LINE, CONV_LOWER, CONV_LAST, CONV_IS_ZERO, CONV_NOT, CONV_DIFFERS, CONV_COUNT
+};
+struct spec_one {
+	enum conversion conversion;
+	struct slice text;              /* CONV_TEXT */
+	int path, other;                /* in provider.fields; other: CONV_DIFFERS */
+	int list;                       /* the list that path's first [] walks; -1 without one */
+};
+#define UNLESS_MAX 4
+struct spec {                           /* how one field comes about */
+	struct spec_one list[ALTERNATIVES_MAX];
+	size_t n;
+	int is_files;                   /* else: the union of the files that commits name */
+	int commits, lists[3], files[3];        /* commits[], commits[].added, commits[].added[] */
+	int total;                      /* how many commits there are; -1 unless the sender says so */
+	int64_t most;                   /* with as many commits the list may be cut */
+	struct spec_one unless[UNLESS_MAX];     /* true: unknown */
+	size_t n_unless;
+};
+struct literal {
+	enum value_kind kind;
+	struct slice text;              /* VALUE_STRING */
+	int64_t integer;
+	int is_prefix;                  /* was written with a '*' at its end */
+};
+struct condition {                      /* the value at path is one of the literals */
+	int path;
+	struct literal *literals;
+	size_t n;
+};
+struct rename { struct slice from, to; };
+struct event_case {
+	struct provider_event *told;    /* provider.events holds it */
+	struct slice native, action;    /* action: of told->common_action */
+	struct condition *conditions;
+	size_t n_conditions;
+	struct rename *renames;         /* of actions */
+	size_t n_renames;
+	const struct spec *spec[FIELD_COUNT];   /* NULL: none */
+};
+
+struct provider {
+	const char *name;
+	struct arena *arena;
+	enum provider_kind kind;
+	const char *hash;               /* OpenSSL's name; NULL for kinds without */
+	size_t signature_bytes;
+	enum text_form enc, key;
+	struct sources sig, ts, msgid, payload, digest, event, action, delivery, hello_when, hello_answer;
+	struct slice prefix, strip, hello_is;
+	char item, pair;                /* 0: none */
+	struct slice take[TAKE_MAX];
+	size_t n_take;
+	int64_t ts_unit_ms, tolerance_ms;
+	struct piece pieces[PIECES_MAX];
+	size_t n_pieces;
+	int id_in_mac, retries, hello_status;
+	int64_t deadline_ms, keep_ms;
+	EVP_MAC *mac;                   /* KIND_HMAC */
+	struct paths *documents;        /* of json: sources */
+
+	struct paths *fields;           /* of the mapping */
+	const struct spec *spec[FIELD_COUNT];   /* of every event */
+	struct event_case *cases;
+	struct provider_event *events;  /* as many as cases */
+	size_t n_events;
+};
+
+/* ---- compiling, in two files ---- */
+struct descriptor_reader {
+	struct provider *p;
+	const char *file;
+	struct diags *diags;
+	int errors;
+};
+/* Say what is wrong with the node AT (NULL: of the whole descriptor). */
+void descriptor_wrong(struct descriptor_reader *d, const struct node *at, const char *fmt, ...) PRINTF(3, 4);
+void descriptor_unknown(struct descriptor_reader *d, const struct node_member *m, const char *what, const char *const *known);
+void descriptor_refuse_unknown(struct descriptor_reader *d, const struct node *table, const char *what, const char *const *known);
+void mapping_compile(struct descriptor_reader *d, const struct node *fields, const struct node *events);
+
+/* ---- verification and its reverse share these ---- */
+/* The bytes of a key; -1 where SECRET is none. */
+int provider_key(const struct provider *p, struct slice secret, struct buf *out) MUST_USE;
+int provider_hmac(const struct provider *p, struct slice key, const struct slice *pieces, size_t n, unsigned char out[64]) MUST_USE;
