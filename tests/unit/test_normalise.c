@@ -1,0 +1,216 @@
+/* normalise: the payloads of tests/golden, by provider, and the common events they are, told in the .expect beside each. */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "descriptor.h"
+#include "no_leaks.h"
+#include "rules/normalise.h"
+
+static char *read_text(const char *path)
+{
+	struct buf b = BUF(1 << 20);
+	struct err e;
+	cr_assert_eq(file_read(AT_FDCWD, path, &b, &e), 0, "%s", e.msg);
+	return buf_take(&b);
+}
+
+static struct provider *provider_of(const char *name)
+{
+	CLEANUP(freep) char *path = xprintf(SOURCE "/plugins/providers/%s.lua", name);
+	CLEANUP(freep) char *code = read_text(path);
+	struct diags diags = { 0 };
+	struct buf said = BUF(1 << 16);
+	struct provider *p = descriptor_compile(name, code, &diags);
+	diags_print(&diags, &said, 0);
+	cr_assert(p, "%s", buf_cstr(&said));
+	diags_fini(&diags);
+	buf_fini(&said);
+	return p;
+}
+
+struct normalised {
+	struct provider *provider;
+	struct paths *paths;
+	struct mapping *mapping;
+	struct values *values;
+	struct normal normal;
+};
+
+static void normalise(struct normalised *n, const char *provider, const char *event, const char *action, struct slice json)
+{
+	struct err e;
+	n->provider = provider_of(provider);
+	n->paths = paths_new();
+	n->mapping = mapping_new(n->provider, n->paths);
+	cr_assert_eq(extract(n->paths, json, &n->values, &e), 0, "%s", e.msg);
+	provider_normalise(n->mapping, slice_of(event), slice_of(action), n->values, &n->normal);
+}
+
+static void normalised_fini(struct normalised *n)
+{
+	normal_fini(&n->normal);
+	values_free(n->values);
+	mapping_free(n->mapping);
+	paths_free(n->paths);
+	provider_free(n->provider);
+}
+
+static void add_value(struct buf *out, const struct value *v)
+{
+	for (size_t i = 0; i < v->text.len; i++)
+		if (v->text.ptr[i] == '\n')
+			buf_adds(out, "\\n");
+		else
+			buf_addc(out, v->text.ptr[i]);
+	if (v->kind == VALUE_TRUE || v->kind == VALUE_FALSE)
+		if (v->text.len == 0)
+			buf_adds(out, v->kind == VALUE_TRUE ? "true" : "false");
+}
+
+static void add_field(struct buf *out, enum field_id f, const struct field *x)
+{
+	if (x->state == FIELD_MISSING)
+		return;
+	buf_addf(out, "%s ", field_name(f));
+	buf_adds(out, x->state == FIELD_UNKNOWN ? "?" : field_type(f) == FIELD_STRINGS && x->n == 0 ? "[]" : "");
+	for (size_t i = 0; x->state == FIELD_PRESENT && i < x->n; i++) {
+		buf_adds(out, !i ? "" : f == FIELD_PATHS ? " " : "|");
+		add_value(out, &x->list[i]);
+	}
+	buf_addc(out, '\n');
+}
+
+/* Each line of EXPECT must be a line of GOT, and they must be as many. */
+static void compare(const char *path, const char *expect, const char *got)
+{
+	size_t wanted = 0, had = 0;
+	for (const char *line = expect; *line; line = strchr(line, '\n') + 1) {
+		CLEANUP(freep) char *one = slice_dup((struct slice){ line, (size_t)(strchr(line, '\n') - line + 1) });
+		CLEANUP(freep) char *framed = xprintf("\n%s", one);
+		cr_assert(strstr(got, framed), "%s wants: %sgot:%s", path, one, got);
+		wanted++;
+	}
+	for (const char *line = got + 1; *line; line = strchr(line, '\n') + 1)
+		had++;
+	cr_assert_eq(had, wanted, "%s wants %zu fields, got:%s", path, wanted, got);
+}
+
+static void check_golden(const char *path)
+{
+	struct normalised n;
+	struct buf got = BUF(1 << 16);
+	char provider[64], native[64] = "", action[64] = "";
+	CLEANUP(freep) char *json = read_text(path);
+	CLEANUP(freep) char *stem = slice_dup((struct slice){ path, strlen(path) - 5 });
+	CLEANUP(freep) char *beside = xprintf("%s.expect", stem);
+	CLEANUP(freep) char *expect = read_text(beside);
+
+	cr_assert_eq(sscanf(path, SOURCE "/tests/golden/%63[^/]/", provider), 1);
+	cr_assert_eq(sscanf(expect, "native %63[^\n]\naction %63[^\n]\n", native, action) >= 1, 1);
+	normalise(&n, provider, native, action, slice_of(json));
+	buf_addf(&got, "\n-> %s", n.normal.event);
+	if (n.normal.action.len)
+		buf_addf(&got, " " SLICE_FMT, SLICE_ARG(n.normal.action));
+	buf_addc(&got, '\n');
+	for (int f = 0; f < FIELD_COUNT; f++)
+		add_field(&got, (enum field_id)f, &n.normal.field[f]);
+	compare(path, strstr(expect, "-> "), buf_cstr(&got));
+	buf_fini(&got);
+	normalised_fini(&n);
+}
+
+Test(normalise, recorded_payloads_become_the_events_beside_them)
+{
+	glob_t g = { 0 };
+	cr_assert_eq(glob(SOURCE "/tests/golden/*/*.json", 0, NULL, &g), 0);
+	cr_assert_geq(g.gl_pathc, 20);
+	for (size_t i = 0; i < g.gl_pathc; i++)
+		check_golden(g.gl_pathv[i]);
+	globfree(&g);
+	no_leaks();
+}
+
+Test(normalise, files_are_unknown_with_as_many_commits_as_a_sender_lists_at_most)
+{
+	struct buf json = BUF(1 << 20);
+	struct normalised n;
+	for (int count = 2047; count <= 2048; count++) {
+		buf_clear(&json);
+		buf_adds(&json, "{\"ref\":\"refs/heads/main\",\"commits\":[");
+		for (int i = 0; i < count; i++)
+			buf_addf(&json, "%s{\"added\":[\"f%d\"],\"modified\":[],\"removed\":[]}", i ? "," : "", i % 5);
+		buf_adds(&json, "]}");
+		normalise(&n, "github", "push", "", buf_slice(&json));
+		cr_assert_eq(n.normal.field[FIELD_PATHS].state, count < 2048 ? FIELD_PRESENT : FIELD_UNKNOWN);
+		cr_assert(count == 2048 || n.normal.field[FIELD_PATHS].n == 5);
+		normalised_fini(&n);
+	}
+	buf_fini(&json);
+	no_leaks();
+}
+
+Test(normalise, files_are_unknown_where_one_commit_does_not_list_them)
+{
+	struct normalised n;
+	normalise(&n, "github", "push", "", SLICE("{\"ref\":\"refs/heads/main\",\"commits\":[{\"added\":[\"a\"],\"modified\":[],\"removed\":[]},"
+		"{\"added\":[\"b\"],\"modified\":[]}]}"));
+	cr_assert_eq(n.normal.field[FIELD_PATHS].state, FIELD_UNKNOWN);
+	normalised_fini(&n);
+	no_leaks();
+}
+
+Test(normalise, values_of_another_type_than_the_field_are_missing)
+{
+	struct normalised n;
+	normalise(&n, "github", "pull_request", "opened", SLICE("{\"pull_request\":{\"number\":\"7\",\"title\":[1],\"draft\":\"yes\",\"labels\":{}},"
+		"\"sender\":{\"login\":{}}}"));
+	cr_assert_str_eq(n.normal.event, "pull_request");
+	cr_assert_eq(n.normal.field[FIELD_NUMBER].state, FIELD_MISSING);
+	cr_assert_eq(n.normal.field[FIELD_TITLE].state, FIELD_MISSING);
+	cr_assert_eq(n.normal.field[FIELD_DRAFT].state, FIELD_MISSING);
+	cr_assert_eq(n.normal.field[FIELD_LABELS].state, FIELD_MISSING);
+	cr_assert_eq(n.normal.field[FIELD_SENDER].state, FIELD_MISSING);
+	normalised_fini(&n);
+	no_leaks();
+}
+
+Test(normalise, a_ref_that_is_neither_branch_nor_tag_is_no_push)
+{
+	struct normalised n;
+	normalise(&n, "github", "push", "", SLICE("{\"ref\":\"refs/notes/commits\",\"repository\":{\"full_name\":\"a/b\"}}"));
+	cr_assert_str_eq(n.normal.event, "");
+	cr_assert_eq(n.normal.field[FIELD_BRANCH].state, FIELD_MISSING);
+	cr_assert_eq(n.normal.field[FIELD_REPO].state, FIELD_PRESENT);
+	normalised_fini(&n);
+	no_leaks();
+}
+
+Test(normalise, the_fields_that_an_event_can_have_are_told)
+{
+	struct provider *p = provider_of("github");
+	size_t n, seen = 0;
+	const struct provider_event *e = provider_events(p, &n);
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(e[i].native, "push") && !strcmp(e[i].common, "push")) {
+			cr_assert(e[i].fields >> FIELD_PATHS & 1);
+			cr_assert(e[i].fields >> FIELD_REPO & 1);
+			cr_assert_not(e[i].fields >> FIELD_LABELS & 1);
+			cr_assert_null(e[i].common_action);
+			seen++;
+		}
+	cr_assert_eq(seen, 1);
+	provider_free(p);
+	no_leaks();
+}
+
+Test(normalise, every_field_has_a_name_that_finds_it)
+{
+	for (int f = 0; f < FIELD_COUNT; f++)
+		cr_assert_eq(field_find(slice_of(field_name((enum field_id)f))), f);
+	cr_assert_eq(field_find(SLICE("branhc")), -1);
+}
