@@ -12,7 +12,7 @@ struct step_options {
 	const char *cwd;
 	const char *workspace;          /* read and write; "" for none */
 	const char *const *writable;    /* further folders, NULL-ended; may be NULL */
-	const char *const *readable;    /* mirrors, NULL-ended; may be NULL. The system (/usr /lib /bin /etc …) always is */
+	const char *const *readable;    /* mirrors, NULL-ended; may be NULL. /usr /lib /bin /etc … always are */
 	const char *state;              /* the state folder: nothing below it is reachable save what is named above; NULL: none */
 	int stdin_fd;                   /* -1: /dev/null */
 	int keep_privileges;            /* privileges = "keep" */
@@ -35,7 +35,8 @@ void step_signal(const struct step *s, int signal);              /* the whole gr
  * re-parented to us: we are a subreaper), in a loop over /proc/self/task/<tid>/children until none is left; reaps them.
  * Returns how many would not go within 10 s (uninterruptible, or of another uid): 0 but for that. */
 int step_kill_stragglers(const pid_t *keep, int n_keep);
-/* Exit status as shells say it: 0..255, 128+N for signal N. Reaps; call when pidfd is readable (else it waits). -1: reaped before. */
+/* Exit status as shells say it: 0..255, 128+N for signal N. Reaps; call when pidfd is readable, else it waits.
+ * -1: reaped before. */
 int step_reap(struct step *s);
 void step_close(struct step *s);                                /* the descriptors; a live step is killed and reaped */
 /* What holds here: "landlock 7, seccomp", "none". Static. */
