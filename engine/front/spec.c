@@ -49,14 +49,16 @@ static int add_secrets(struct buf *out, const struct rule *rule, const char *sit
 	return 0;
 }
 
-static void add_limits(struct buf *out, const struct config *limits)
+/* A root that is not absolute lies in the site's directory. */
+static void add_limits(struct buf *out, const struct config *limits, const char *site_dir)
 {
 	buf_addf(out, ",\"memory_bytes\":%" PRId64 ",\"log_bytes\":%" PRId64 ",\"file_urls\":%s,\"roots\":[",
 		 limits->job_memory_bytes, limits->job_log_bytes, limits->allow_file_urls ? "true" : "false");
 	for (size_t i = 0; i < limits->n_roots; i++) {
 		if (i)
 			buf_addc(out, ',');
-		buf_add_json(out, slice_of(limits->roots[i]));
+		CLEANUP(freep) char *below = limits->roots[i][0] == '/' ? NULL : xprintf("%s/%s", site_dir, limits->roots[i]);
+		buf_add_json(out, slice_of(below ? below : limits->roots[i]));
 	}
 	buf_addc(out, ']');
 }
@@ -110,6 +112,7 @@ static int write_spec(struct buf *out, const struct claim *c, const struct rules
 	CLEANUP(freep) char *url = xprintf("%s/jobs/%" PRId64, at->url, c->job);
 	add_text(out, "url", url);
 	add_text(out, "state", at->state_dir);
+	add_text(out, "site", at->site_dir);
 	buf_adds(out, ",\"source_text\":");
 	buf_add_json(out, ruleset_file_source(rs, c->file));
 	buf_adds(out, ",\"modules\":");
@@ -120,7 +123,7 @@ static int write_spec(struct buf *out, const struct claim *c, const struct rules
 	add_raw(out, "event", c->event_json);
 	add_raw(out, "headers", c->headers_json);
 	add_payload(out, c, rs);
-	add_limits(out, at->limits);
+	add_limits(out, at->limits, at->site_dir);
 	if (add_secrets(out, rule, at->site_dir, e) < 0)
 		return -1;
 	buf_addc(out, '}');

@@ -146,8 +146,9 @@ static int on_publish(lua_State *lua)
 	struct err e;
 
 	state_check(lua);
-	const char *from = luaL_checkstring(lua, 2), *dest = absolute(lua, luaL_checkstring(lua, 3));
+	lua_settop(lua, 4);
 	options_known(lua, 4, "job:publish", names, OPTIONS_NO_ITEMS);
+	const char *from = luaL_checkstring(lua, 2), *dest = absolute(lua, luaL_checkstring(lua, 3));
 	struct publish_options o = { .from = from, .dest = dest, .keep = (int)options_integer(lua, 4, "keep", 1, 100, KEEP_RELEASES) };
 	struct handle *h = lua_newuserdatauv(lua, sizeof *h, 0);
 	if (strlen(dest) >= sizeof h->dest)

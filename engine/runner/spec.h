@@ -7,7 +7,8 @@
  *  "event":{…normalised…}, "headers":{…}, "payload":{…the document as received…},
  *  "secrets":{"name":"value"},     those that the rule names, and no other
  *  "timeout_ms":3600000, "memory_bytes":…, "log_bytes":…, "roots":["/srv/www"], "file_urls":false,
- *  "state":"/abs/state"}           workspaces/<job>.<attempt>, mirrors/ and tmp lie below it
+ *  "state":"/abs/state",           workspaces/<job>.<attempt>, mirrors/ and tmp lie below it
+ *  "site":"/abs/site"}             where relative targets of publish lie; roots are absolute
  */
 #pragma once
 #define SPEC_MAX_BYTES (64 << 20)

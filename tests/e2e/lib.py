@@ -241,7 +241,10 @@ class Server:
         h.update(headers or {})
         h = {k: v for k, v in h.items() if v is not None}
         status, _, answer = self.request("POST", f"/hooks/{source}", body, h)
-        return status, json.loads(answer) if answer else None
+        try:
+            return status, json.loads(answer) if answer else None
+        except ValueError:
+            return status, answer               # the HTTP library's own words
 
     def push(self, repo, *args, **kw):
         """Deliver REPO's newest commit; returns the answer, which must be a 202."""
