@@ -11,7 +11,7 @@ enum db_rc {
 	DB_ROW = 1,
 	DB_OK = 0,
 	DB_REFUSED = -1,        /* a constraint: this request is wrong, undo it alone */
-	DB_FULL = -2,           /* no room on the disk, or another process holds the database: undo the transaction, go on */
+	DB_FULL = -2,           /* no room on the disk, or another process holds the database: undo all, go on */
 	DB_BROKEN = -3,         /* an I/O error or worse: what is on the disk is unknown */
 };
 
@@ -49,4 +49,4 @@ enum db_rc db_run0(struct db *db, enum sql which);
 enum db_rc db_int(struct db *db, enum sql which, const struct db_value *values, size_t n, int64_t *out);
 
 struct slice column_slice(sqlite3_stmt *row, int column);        /* text or blob; borrowed from the row */
-int64_t db_vm_steps(struct db *db);             /* instructions of SQLite's machine so far: the cost, whatever the clock says */
+int64_t db_vm_steps(struct db *db);             /* instructions of SQLite's machine so far: cost without a clock */

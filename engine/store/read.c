@@ -289,10 +289,9 @@ static void add_watch_attempt(struct read *r, sqlite3_stmt *row)
 
 	r->attempts = xrealloc(r->attempts, (size_t)(r->n_attempts + 1) * sizeof *r->attempts);
 	a = &r->attempts[r->n_attempts++];
-	*a = (struct watch_attempt){ .attempt = sqlite3_column_int(row, 0),
-				     .is_final = job_state_is_final((enum job_state)sqlite3_column_int(row, 3)), .log_bytes = -1 };
-	if (a->is_final)
-		a->log_bytes = sqlite3_column_int64(row, 6);
+	a->attempt = sqlite3_column_int(row, 0);
+	a->is_final = job_state_is_final((enum job_state)sqlite3_column_int(row, 3));
+	a->log_bytes = a->is_final ? sqlite3_column_int64(row, 6) : -1;
 }
 
 static enum db_rc read_watch(struct db *db, struct read *r)
@@ -363,8 +362,10 @@ enum db_rc read_running(struct db *db, struct running **out, size_t *n)
 
 	for (; rc == DB_ROW; rc = db_step(db, row)) {
 		list = xrealloc(list, (count + 1) * sizeof *list);
-		list[count++] = (struct running){ .job = sqlite3_column_int64(row, 0), .attempt = sqlite3_column_int(row, 1),
-						  .rule = slice_dup(column_slice(row, 2)), .is_cancelled = sqlite3_column_int(row, 3) };
+		list[count++] = (struct running){
+			.job = sqlite3_column_int64(row, 0), .attempt = sqlite3_column_int(row, 1),
+			.rule = slice_dup(column_slice(row, 2)), .is_cancelled = sqlite3_column_int(row, 3),
+		};
 	}
 	if (rc != DB_OK) {
 		while (count)

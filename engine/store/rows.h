@@ -1,4 +1,5 @@
-/* store/rows.h - a job or a delivery as the JSON of docs/api.md. One text for lists, streams and notices. Inside store/ only. */
+/* store/rows.h - a job or a delivery as the JSON of docs/api.md: one text for lists, streams and notices. Inside store/
+ * only. */
 #pragma once
 #include "base/buf.h"
 #include "model/job.h"

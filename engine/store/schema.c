@@ -25,7 +25,8 @@ static const char *const steps[] = {
 	"CREATE TABLE rule(id INTEGER PRIMARY KEY, name TEXT NOT NULL, file TEXT NOT NULL, cell TEXT NOT NULL,"
 	" UNIQUE(name, file, cell)) STRICT;"
 
-	"CREATE TABLE delivery(id INTEGER PRIMARY KEY, source INTEGER NOT NULL REFERENCES source, key TEXT NOT NULL CHECK(key<>''),"
+	"CREATE TABLE delivery(id INTEGER PRIMARY KEY, source INTEGER NOT NULL REFERENCES source,"
+	" key TEXT NOT NULL CHECK(key<>''),"
 	" provider TEXT NOT NULL, event TEXT NOT NULL, action TEXT NOT NULL, received_ms INTEGER NOT NULL,"
 	" bytes INTEGER NOT NULL, change INTEGER NOT NULL, summary TEXT NOT NULL, ruleset TEXT NOT NULL,"
 	" event_json TEXT NOT NULL, headers TEXT NOT NULL, why TEXT NOT NULL, UNIQUE(source, key)) STRICT;"

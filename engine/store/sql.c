@@ -36,26 +36,30 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_JOB_ADD] =
 		"INSERT INTO job(id, delivery, rule, queue, state, attempt, timeout_ms, queued_ms, change, reason)"
 		" VALUES(?1, ?2, ?3, ?4, 2, 0, ?5, ?6, ?7, '')",
-	[SQL_FIRST_JOBS] = "SELECT r.name, j.id FROM job j JOIN rule r ON r.id=j.rule WHERE j.delivery=?1 AND j.rerun=0 ORDER BY j.id",
+	[SQL_FIRST_JOBS] =
+		"SELECT r.name, j.id FROM job j JOIN rule r ON r.id=j.rule WHERE j.delivery=?1 AND j.rerun=0 ORDER BY j.id",
 
 	[SQL_READY] = "SELECT id, head FROM queue WHERE head IS NOT NULL AND running < lim ORDER BY head LIMIT 1",
 	[SQL_NEXT_IN_QUEUE] = "SELECT id FROM job WHERE queue=?1 AND state=2 AND id>?2 ORDER BY id LIMIT 1",
 	[SQL_JOB_CLAIM] =
 		"UPDATE job SET state=4, attempt=?2, started_ms=?3, change=?4, reason='' WHERE id=?1",
-	[SQL_ATTEMPT_ADD] = "INSERT INTO attempt(job, n, state, started_ms, reason, confinement) VALUES(?1, ?2, 4, ?3, '', '')",
+	[SQL_ATTEMPT_ADD] =
+		"INSERT INTO attempt(job, n, state, started_ms, reason, confinement) VALUES(?1, ?2, 4, ?3, '', '')",
 	[SQL_QUEUE_TAKE] = "UPDATE queue SET running=running+1, head=?2 WHERE id=?1",
 	[SQL_CLAIM_ROW] =
-		"SELECT r.name, r.file, r.cell, d.ruleset, s.name, d.event_json, d.headers, d.received_ms, j.timeout_ms, j.delivery,"
-		" b.data, p.reason FROM job j JOIN rule r ON r.id=j.rule JOIN delivery d ON d.id=j.delivery"
+		"SELECT r.name, r.file, r.cell, d.ruleset, s.name, d.event_json, d.headers, d.received_ms, j.timeout_ms,"
+		" j.delivery, b.data, p.reason FROM job j JOIN rule r ON r.id=j.rule JOIN delivery d ON d.id=j.delivery"
 		" JOIN source s ON s.id=d.source LEFT JOIN body b ON b.delivery=d.id"
 		" LEFT JOIN attempt p ON p.job=j.id AND p.n=?2-1 WHERE j.id=?1",
 
 	[SQL_STARTED] = "UPDATE attempt SET confinement=?3 WHERE job=?1 AND n=?2 AND state=4",
 	[SQL_JOB_HOLDER] = "SELECT state, attempt, queue, wish FROM job WHERE id=?1",
 	[SQL_ATTEMPT_END] =
-		"UPDATE attempt SET state=?3, ended_ms=?4, exit_code=?5, reason=?6, log_bytes=?7 WHERE job=?1 AND n=?2 AND state=4",
+		"UPDATE attempt SET state=?3, ended_ms=?4, exit_code=?5, reason=?6, log_bytes=?7"
+		" WHERE job=?1 AND n=?2 AND state=4",
 	[SQL_JOB_END] =
-		"UPDATE job SET state=?2, ended_ms=?3, exit_code=?4, reason=?5, log_bytes=?6, change=?7, queue=NULL, wish=NULL WHERE id=?1",
+		"UPDATE job SET state=?2, ended_ms=?3, exit_code=?4, reason=?5, log_bytes=?6, change=?7, queue=NULL, wish=NULL"
+		" WHERE id=?1",
 	[SQL_JOB_AGAIN] = "UPDATE job SET state=2, started_ms=NULL, reason=?2, change=?3 WHERE id=?1",
 	[SQL_JOB_WISH] = "UPDATE job SET wish=coalesce(wish, ?2) WHERE id=?1",
 	[SQL_QUEUE_LEAVE] = "UPDATE queue SET running=running-1 WHERE id=?1",
@@ -74,14 +78,16 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_DELIVERY_WIDE] = "SELECT headers, event_json, why, ruleset FROM delivery WHERE id=?1",
 	[SQL_DELIVERY_JOBS] = "SELECT id FROM job WHERE delivery=?1 ORDER BY id",
 	[SQL_ATTEMPTS] =
-		"SELECT n, started_ms, ended_ms, state, exit_code, reason, log_bytes, confinement FROM attempt WHERE job=?1 ORDER BY n",
+		"SELECT n, started_ms, ended_ms, state, exit_code, reason, log_bytes, confinement FROM attempt WHERE job=?1"
+		" ORDER BY n",
 	[SQL_BODY] = "SELECT data FROM body WHERE delivery=?1",
 	[SQL_JOBS_BELOW] = "SELECT id FROM job WHERE id<?1 ORDER BY id DESC LIMIT ?2",
 	[SQL_JOBS_OF_STATE] = "SELECT id FROM job WHERE id<?1 AND state=?3 AND state<>5 ORDER BY id DESC LIMIT ?2",
 	[SQL_JOBS_SUCCEEDED] = "SELECT id FROM job WHERE id<?1 AND +state=5 ORDER BY id DESC LIMIT ?2",
 	[SQL_RULE_IDS] = "SELECT id FROM rule WHERE name=?1",
 	[SQL_JOBS_OF_RULE] =
-		"SELECT id FROM job INDEXED BY job_rule WHERE id<?1 AND rule=?3 AND (?4=0 OR +state=?4) ORDER BY id DESC LIMIT ?2",
+		"SELECT id FROM job INDEXED BY job_rule WHERE id<?1 AND rule=?3 AND (?4=0 OR +state=?4)"
+		" ORDER BY id DESC LIMIT ?2",
 	[SQL_DELIVERIES_BELOW] = "SELECT id FROM delivery WHERE id<?1 ORDER BY id DESC LIMIT ?2",
 	[SQL_DELIVERIES_OF_SOURCE] =
 		"SELECT id FROM delivery INDEXED BY delivery_source WHERE id<?1 AND source=(SELECT id FROM source WHERE name=?3)"

@@ -2,8 +2,10 @@
  *
  * A verb wraps its request in an errand and posts it. The writing thread takes all the mail there is, runs it as one
  * transaction, commits once, and only then lets anything out: the claims, the replies, the notice of what changed, so
- * that whoever acts on a reply finds the claim already made. While it waits for the disk the next batch gathers, so batches grow with the load and nothing is ever
- * delayed on purpose. What cannot be committed comes back STORE_UNKNOWN, all of it.
+ * that whoever acts on a reply finds the claim already made. While it waits for the disk the next batch gathers, so
+ * batches grow with the load and nothing is ever delayed on purpose. What cannot be committed comes back STORE_UNKNOWN,
+ * all of it; but while the disk is merely full, the results of attempts are kept and tried again, for nobody else would:
+ * they are as many as jobs may run.
  *
  * The log (WAL) is written back into the database between batches when it has grown past a bound, and when nothing has
  * come for a moment. Only the writing thread does that, and a lock on a file beside the database holds off every other
@@ -32,8 +34,9 @@
 
 #define BATCH_MAX_REQUESTS 512
 #define BATCH_MAX_BYTES ((size_t)64 << 20)
-#define WAL_MAX_BYTES (4 << 20)                 /* written back past this, between two batches: more makes the pause longer, not rarer */
+#define WAL_MAX_BYTES (4 << 20)                 /* written back past this, between two batches: more is a longer pause, no less work */
 #define WAL_IDLE_MS 200                         /* written back after this long without mail */
+#define FULL_RETRY_MS 1000                      /* results that found the disk full */
 #define LOCK_WAIT_MS 10000
 #define LOCK_RETRY_MS 20
 #define CONFINEMENT_MAX 256
@@ -78,6 +81,8 @@ struct store {
 	size_t n_watchers;
 	int wal_pages, wal_done;        /* pages in the log; how many of them are in the database too */
 	int is_ending;
+	struct mail_list later;         /* results to try again, not before later_ms (mono) */
+	int64_t later_ms;
 
 	/* the reading thread's */
 	struct db reader;
@@ -153,7 +158,9 @@ static enum db_rc perform(struct store *s, struct errand *e)
 	case DO_FINISH: return write_finish(w, e->finish);
 	case DO_CANCEL: return write_cancel(w, e->cancel);
 	case DO_STARTED: return write_started(w, e->started.job, e->started.attempt, e->started.confinement);
-	case DO_PRUNE: rc = prune_piece(w, &e->prune.state); return rc == DB_REFUSED ? DB_FULL : rc;   /* the batch is it alone */
+	case DO_PRUNE:                          /* a batch of its own: what is refused undoes all of it */
+		rc = prune_piece(w, &e->prune.state);
+		return rc == DB_REFUSED ? DB_FULL : rc;
 	case DO_JOBS_MAX:
 	case DO_RECOVER_DONE:
 	case DO_WATCH:
@@ -347,6 +354,31 @@ static void take_batch(struct store *s, struct mail_list *pending, struct mail_l
 	}
 }
 
+/* Takes the results out of BATCH, to be tried again. */
+static void keep_results(struct store *s, struct mail_list *batch)
+{
+	struct mail_list others = STAILQ_HEAD_INITIALIZER(others);
+
+	if (STAILQ_EMPTY(&s->later))            /* not put off by every other batch that finds no room */
+		s->later_ms = mono_ms() + FULL_RETRY_MS;
+	while (!STAILQ_EMPTY(batch)) {
+		struct mail *m = STAILQ_FIRST(batch);
+		struct mail_list *to = ((struct errand *)m)->kind == DO_FINISH ? &s->later : &others;
+		STAILQ_REMOVE_HEAD(batch, next);
+		STAILQ_INSERT_TAIL(to, m, next);
+	}
+	STAILQ_CONCAT(batch, &others);
+}
+
+/* Before anything newer, once their time has come, or the end. */
+static void take_later(struct store *s, struct mail_list *pending)
+{
+	if (STAILQ_EMPTY(&s->later) || (mono_ms() < s->later_ms && !s->is_ending))
+		return;
+	STAILQ_CONCAT(&s->later, pending);
+	STAILQ_CONCAT(pending, &s->later);
+}
+
 static void commit_batch(struct store *s, struct mail_list *batch, struct mail_list *pending)
 {
 	struct mail_list claims;
@@ -361,6 +393,8 @@ static void commit_batch(struct store *s, struct mail_list *batch, struct mail_l
 		return;
 	}
 	give_up(s, rc, batch);
+	if (rc == DB_FULL && !store_is_broken(s) && !s->is_ending)
+		keep_results(s, batch);
 	settle_all(s, batch, pending);
 	if (rc == DB_FULL && has_log(s))
 		checkpoint(s);       /* the log may start over then, and needs no room */
@@ -378,6 +412,16 @@ static void refuse_batch(struct store *s, struct mail_list *batch, struct mail_l
 
 /* ---- the threads ---- */
 
+/* How long the writing thread may sleep: for good, unless something is left to do. */
+static int patience_ms(const struct store *s)
+{
+	int64_t until_later = s->later_ms - mono_ms();
+
+	if (!STAILQ_EMPTY(&s->later))
+		return until_later > 0 ? (int)until_later : 0;
+	return has_log(s) && !atomic_load_explicit(&s->is_broken, memory_order_acquire) ? WAL_IDLE_MS : -1;
+}
+
 static void wait_for_mail(struct mailbox *mb, int timeout_ms)
 {
 	struct pollfd p = { mailbox_fd(mb), POLLIN, 0 };
@@ -390,11 +434,12 @@ static void *write_thread(void *arg)
 	struct store *s = arg;
 	struct mail_list pending = STAILQ_HEAD_INITIALIZER(pending), batch, more;
 
-	while (!s->is_ending || !STAILQ_EMPTY(&pending)) {
-		if (STAILQ_EMPTY(&pending))
-			wait_for_mail(s->to_writer, has_log(s) && !store_is_broken(s) ? WAL_IDLE_MS : -1);
+	while (!s->is_ending || !STAILQ_EMPTY(&pending) || !STAILQ_EMPTY(&s->later)) {
+		if (STAILQ_EMPTY(&pending) && !s->is_ending)
+			wait_for_mail(s->to_writer, patience_ms(s));
 		mailbox_take(s->to_writer, &more);
 		STAILQ_CONCAT(&pending, &more);
+		take_later(s, &pending);
 		if (STAILQ_EMPTY(&pending)) {
 			if (has_log(s) && !store_is_broken(s))
 				checkpoint(s);
@@ -530,6 +575,7 @@ int store_open(const struct store_options *o, struct store **out, struct err *e)
 	s->claims = o->claims;
 	s->to_writer = mailbox_new();
 	s->to_reader = mailbox_new();
+	STAILQ_INIT(&s->later);
 	s->lock_fd = take_lock(o->state_dirfd, e);
 	if (s->lock_fd < 0 || open_database(s, o, e) < 0 || start_threads(s, e) < 0) {
 		store_free(s);

@@ -4,7 +4,10 @@
  * its reply_to mailbox (mail.deliver is the caller's), filled in. Verbs may be called on any thread.
  *
  * An error on commit means UNKNOWN: the store stops, every waiting request comes back STORE_UNKNOWN, and the role
- * must exit (store_is_broken) for the supervisor to start it anew and read what is true (DESIGN section 9). */
+ * must exit (store_is_broken) for the supervisor to start it anew and read what is true (DESIGN section 9). A full disk is
+ * another matter: what was waiting was not stored, comes back STORE_UNKNOWN too, and the store goes on.
+ *
+ * After a commit the claims are posted first, then the replies, then the notices. */
 #pragma once
 #include "base/err.h"
 #include "base/mailbox.h"
@@ -59,6 +62,8 @@ struct submit {
 	int64_t delivery;
 	char *first_jobs_json;          /* DUPLICATE: [{"rule":…,"job":…}] of the first one */
 };
+/* When a job of it is claimed at once, body, event_json and headers_json move on into the claim: after the reply they may
+ * be empty. */
 void store_submit(struct store *s, struct submit *r);
 void submit_free(struct submit *r);
 
@@ -83,6 +88,7 @@ struct finish {
 	void *arg;
 	enum store_outcome outcome;     /* OK, STALE (already final, or another attempt), NOT_FOUND, UNKNOWN */
 };
+/* While the disk is full it is kept and tried again: UNKNOWN means that the store broke, or was closed. */
 void store_finish(struct store *s, struct finish *r);
 
 struct cancel {
@@ -109,12 +115,12 @@ void store_recover_done(struct store *s);       /* from here on jobs are claimed
 /* ---- read: answers are JSON text, made by the reading thread from committed rows ---- */
 enum read_what {
 	READ_JOBS,              /* {"jobs":[…]} newest first; text: state filter or ""; text2: rule or ""; a: id below which, 0 for the newest; limit */
-	READ_JOB,               /* a: id. The job with "attempts":[…] and "delivery" */
+	READ_JOB,               /* a: id. The job with "ruleset" and "attempts":[…] */
 	READ_DELIVERIES,        /* {"deliveries":[…]}; text: source or "" */
 	READ_DELIVERY,          /* a: id. With headers, event, why, jobs; without the body */
 	READ_BODY,              /* a: id. The body, byte for byte */
 	READ_CHANGES,           /* {"last":N,"changes":[{"change":N,"job":{…}} | {"change":N,"delivery":{…}}]} with change > a, in order, limit */
-	READ_STATUS,            /* {"change":N,"jobs":{"queued":…,"running":…},"deliveries":N,"db_bytes":N} */
+	READ_STATUS,            /* {"change":N,"jobs":{"queued":…,"running":…},"deliveries":N,"body_bytes":N,"db_bytes":N} */
 	READ_WATCH,             /* a: id. For a watcher: rows of struct watch_attempt in attempts, state, change; no JSON */
 };
 struct watch_attempt { int attempt; int is_final; int64_t log_bytes; };   /* log_bytes: -1 while it runs */
@@ -149,7 +155,7 @@ struct notice {                         /* shared, counted: one per commit, howe
 	size_t n;
 	struct change *changes;
 };
-struct notice_mail {                    /* what arrives; deliver is the one given to store_watch */
+struct notice_mail {                    /* what arrives; deliver is the one given to store_watch: it frees the mail, unrefs the notice */
 	struct mail mail;
 	struct notice *notice;
 };
@@ -158,5 +164,6 @@ void store_watch(struct store *s, struct mailbox *to, void (*deliver)(struct mai
 
 /* ---- retention: delete finished jobs and deliveries past their age, bodies past the budget. No reply ---- */
 struct keep { int64_t deliveries_ms, jobs_ms, bodies_bytes; };          /* 0: for ever, without bound */
-/* Rows go first; the (job, attempt) of each journal to unlink is given to ON_GONE on the store's thread. */
+/* A delivery past its age loses its body, and goes when no job names it any more; what an open job needs stays. A long
+ * clean-up is done in pieces, between which other requests run. Rows go first; the (job, attempt) of each journal to unlink is given to ON_GONE on the store's thread. */
 void store_prune(struct store *s, const struct keep *k, void (*on_gone)(int64_t job, int attempt, void *arg), void *arg);

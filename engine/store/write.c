@@ -169,7 +169,8 @@ static int64_t touch(struct writer *w, struct touched t)
 /* ---- submit ---- */
 
 /* The id of a row that is known by its text: a source, a rule. */
-static enum db_rc find_or_add(struct writer *w, enum sql find, enum sql add, const struct db_value *values, size_t n, int64_t *id)
+static enum db_rc find_or_add(struct writer *w, enum sql find, enum sql add, const struct db_value *values, size_t n,
+			      int64_t *id)
 {
 	enum db_rc rc = db_int(&w->db, find, values, n, id);
 
@@ -205,7 +206,8 @@ static enum db_rc add_job(struct writer *w, struct submit *r, int index)
 {
 	struct submit_job *j = &r->jobs[index];
 	int64_t rule, queue, job = ++w->now.last_job;
-	enum db_rc rc = find_or_add(w, SQL_RULE_FIND, SQL_RULE_ADD, VALUES(TEXT(j->rule), TEXT(j->file), TEXT(j->cell)), &rule);
+	enum db_rc rc = find_or_add(w, SQL_RULE_FIND, SQL_RULE_ADD,
+				    VALUES(TEXT(j->rule), TEXT(j->file), TEXT(j->cell)), &rule);
 
 	if (rc != DB_ROW)
 		return rc;
@@ -257,10 +259,10 @@ static enum db_rc submit_rows(struct writer *w, struct submit *r)
 		return rc;
 	r->delivery = ++w->now.last_delivery;
 	int64_t change = touch(w, (struct touched){ .delivery = r->delivery, .from = r });
-	rc = db_run(&w->db, SQL_DELIVERY_ADD, VALUES(INT(r->delivery), INT(source), TEXT(r->key), TEXT(r->provider), TEXT(r->event),
-						     TEXT(r->action), INT(r->received_ms), INT((int64_t)r->body.len), INT(change),
-						     TEXT(r->summary_json), TEXT(r->ruleset), TEXT(r->event_json),
-						     TEXT(r->headers_json), TEXT(r->why_json)));
+	rc = db_run(&w->db, SQL_DELIVERY_ADD,
+		    VALUES(INT(r->delivery), INT(source), TEXT(r->key), TEXT(r->provider), TEXT(r->event), TEXT(r->action),
+			   INT(r->received_ms), INT((int64_t)r->body.len), INT(change), TEXT(r->summary_json), TEXT(r->ruleset),
+			   TEXT(r->event_json), TEXT(r->headers_json), TEXT(r->why_json)));
 	if (rc != DB_OK)
 		return rc;
 	if (sqlite3_changes(w->db.handle) == 0) {
@@ -312,8 +314,8 @@ static enum db_rc job_holder(struct writer *w, int64_t job, struct holder *out)
 static enum db_rc end_attempt(struct writer *w, const struct job_result *res)
 {
 	return must_change_one(w, db_run(&w->db, SQL_ATTEMPT_END,
-					 VALUES(INT(res->job), INT(res->attempt), INT(res->state), INT(w->now_ms), INT(res->exit_code),
-						TEXT(res->reason), INT(res->log_bytes))));
+					 VALUES(INT(res->job), INT(res->attempt), INT(res->state), INT(w->now_ms),
+						INT(res->exit_code), TEXT(res->reason), INT(res->log_bytes))));
 }
 
 static enum db_rc end_job(struct writer *w, const struct job_result *res, const struct holder *h)
@@ -324,8 +326,9 @@ static enum db_rc end_job(struct writer *w, const struct job_result *res, const 
 		return rc;
 	int64_t change = touch(w, (struct touched){ .job = res->job, .attempt = res->attempt, .attempt_ended = 1,
 						    .log_bytes = res->log_bytes });
-	rc = must_change_one(w, db_run(&w->db, SQL_JOB_END, VALUES(INT(res->job), INT(res->state), INT(w->now_ms), INT(res->exit_code),
-								   TEXT(res->reason), INT(res->log_bytes), INT(change))));
+	rc = db_run(&w->db, SQL_JOB_END, VALUES(INT(res->job), INT(res->state), INT(w->now_ms), INT(res->exit_code),
+						TEXT(res->reason), INT(res->log_bytes), INT(change)));
+	rc = must_change_one(w, rc);
 	if (rc != DB_OK)
 		return rc;
 	w->now.running--;
@@ -394,8 +397,9 @@ static enum db_rc cancel_waiting(struct writer *w, struct cancel *r, const struc
 {
 	struct db_value next;
 	int64_t change = touch(w, (struct touched){ .job = r->job });
-	enum db_rc rc = must_change_one(w, db_run(&w->db, SQL_JOB_END, VALUES(INT(r->job), INT(JOB_CANCELLED), INT(w->now_ms), NOTHING,
-									      TEXT(r->reason), NOTHING, INT(change))));
+	enum db_rc rc = db_run(&w->db, SQL_JOB_END, VALUES(INT(r->job), INT(JOB_CANCELLED), INT(w->now_ms), NOTHING,
+							   TEXT(r->reason), NOTHING, INT(change)));
+	rc = must_change_one(w, rc);
 	r->state = JOB_CANCELLED;
 	if (rc == DB_OK)
 		rc = next_in_queue(w, h->queue, r->job, &next);
@@ -420,7 +424,8 @@ static enum db_rc cancel_rows(struct writer *w, struct cancel *r)
 		return DB_OK;
 	if (h.state != JOB_RUNNING)
 		return cancel_waiting(w, r, &h);
-	return must_change_one(w, db_run(&w->db, SQL_JOB_WISH, VALUES(INT(r->job), TEXT(r->reason[0] ? r->reason : "cancelled"))));
+	const char *wish = r->reason[0] ? r->reason : "cancelled";
+	return must_change_one(w, db_run(&w->db, SQL_JOB_WISH, VALUES(INT(r->job), TEXT(wish))));
 }
 
 enum db_rc write_cancel(struct writer *w, struct cancel *r)
@@ -501,10 +506,11 @@ static struct claim *claim_from_submit(struct writer *w, size_t i, const struct 
 	const struct fresh *next = i + 1 < w->n_claimed ? find_fresh(w, w->claimed[i + 1].job) : NULL;
 	struct claim *c = xcalloc(1, sizeof *c);
 
-	*c = (struct claim){ .job = j->job, .delivery = s->delivery, .attempt = w->claimed[i].attempt, .rule = xstrdup(j->rule),
-			     .file = xstrdup(j->file), .cell = xstrdup(j->cell ? j->cell : ""), .ruleset = xstrdup(s->ruleset),
-			     .source = xstrdup(s->source), .timeout_ms = j->timeout_ms, .received_ms = s->received_ms,
-			     .reason = xstrdup("") };
+	*c = (struct claim){
+		.job = j->job, .delivery = s->delivery, .attempt = w->claimed[i].attempt, .rule = xstrdup(j->rule),
+		.file = xstrdup(j->file), .cell = xstrdup(j->cell ? j->cell : ""), .ruleset = xstrdup(s->ruleset),
+		.source = xstrdup(s->source), .timeout_ms = j->timeout_ms, .received_ms = s->received_ms, .reason = xstrdup(""),
+	};
 	if (next && next->from == s) {
 		c->event_json = xstrdup(s->event_json);
 		c->headers_json = xstrdup(s->headers_json);
@@ -563,11 +569,12 @@ static void fresh_json(const struct writer *w, const struct fresh *f, struct buf
 	const struct submit *s = f->from;
 	const struct submit_job *j = &s->jobs[f->index];
 	const struct job_row row = {
-		.id = f->job, .delivery = s->delivery, .rule = slice_of(j->rule), .file = slice_of(j->file), .cell = slice_of(j->cell),
+		.id = f->job, .delivery = s->delivery,
+		.rule = slice_of(j->rule), .file = slice_of(j->file), .cell = slice_of(j->cell),
 		.state = f->attempt ? JOB_RUNNING : JOB_QUEUED, .attempt = f->attempt, .source = slice_of(s->source),
 		.event = slice_of(s->event), .summary = slice_of(s->summary_json), .queued_ms = w->now_ms,
-		.started_ms = f->attempt ? w->now_ms : ROW_NULL, .ended_ms = ROW_NULL, .exit_code = ROW_NULL, .log_bytes = ROW_NULL,
-		.change = f->change,
+		.started_ms = f->attempt ? w->now_ms : ROW_NULL, .ended_ms = ROW_NULL,
+		.exit_code = ROW_NULL, .log_bytes = ROW_NULL, .change = f->change,
 	};
 	job_row_json(&row, out);
 }

@@ -63,8 +63,8 @@ enum db_rc write_rollback(struct writer *w);
 /* Both after the commit and before the requests go back to their senders, the notice first.
  * What changed. DB_ROW with *out owned (one reference), DB_OK where nothing did. */
 enum db_rc write_notice(struct writer *w, struct notice **out);
-/* What claim I of this transaction needs to run; moves bytes out of the submit that brought them where it can. DB_ROW with *out
- * owned. */
+/* What claim I of this transaction needs to run; moves bytes out of the submit that brought them where it can. DB_ROW
+ * with *out owned. */
 enum db_rc write_claim_take(struct writer *w, size_t i, struct claim **out);
 
 /* store/notice.c: a notice with room for N changes, n = 0, and one reference. */

@@ -695,12 +695,12 @@ Test(store, the_database_is_for_its_owner_alone)
 
 /* ---- when things go wrong ---- */
 
-/* A filesystem of one megabyte, which nobody but this process sees. */
+/* A filesystem of three megabytes, which nobody but this process sees. */
 static int mount_small(const char *folder)
 {
 	if (unshare(CLONE_NEWNS) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
 		return 0;
-	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 && mount("none", folder, "tmpfs", 0, "size=1m") == 0;
+	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 && mount("none", folder, "tmpfs", 0, "size=3m") == 0;
 }
 
 Test(store, a_full_disk_refuses_and_when_there_is_room_again_all_goes_on)
@@ -719,6 +719,9 @@ Test(store, a_full_disk_refuses_and_when_there_is_room_again_all_goes_on)
 	k.dirfd = open(k.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	kit_open(&k, 1);
 	store_recover_done(k.store);
+	kit_job(&k, "first", "q", 1);
+	sqlite3 *snapshot = raw_open(&k);               /* the log cannot start over beneath it, and always needs new room */
+	cr_assert_eq(sqlite3_exec(snapshot, "BEGIN; SELECT count(*) FROM delivery", NULL, NULL, NULL), SQLITE_OK);
 	while (block.len < 20000)
 		buf_addc(&block, 'x');
 	for (n = 0; n < 200 && !refused; n++) {
@@ -728,17 +731,33 @@ Test(store, a_full_disk_refuses_and_when_there_is_room_again_all_goes_on)
 		refused = kit_submit(&k, s) == STORE_UNKNOWN;
 		submit_free(s);
 	}
-	cr_assert(refused, "a megabyte holds no 200 of them");
+	claim_free(kit_claim(&k));
+	cr_assert(refused, "three megabytes hold no 200 of them");
 	cr_assert_gt(n, 5);
 	cr_assert_not(store_is_broken(k.store), "%s", store_why_broken(k.store));
 	KIT_SAYS(&k, "\"change\":", .what = READ_STATUS);
+
+	CLEANUP(fd_closep) int filler = openat(k.dirfd, "filler", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	while (write(filler, block.ptr, 4096) == 4096)
+		;
+	struct finish f = { .reply_to = k.replies, .result = { .job = 1, .attempt = 1, .state = JOB_SUCCEEDED } };
+	store_finish(k.store, &f);
+	struct cancel c = { .reply_to = k.replies, .job = 2 };
+	store_cancel(k.store, &c);
+	struct mail_list list = STAILQ_HEAD_INITIALIZER(list);
+	cr_assert_eq(kit_take(k.replies, &list), &c.mail, "what someone waits for is told at once");
+	cr_assert_eq(c.outcome, STORE_UNKNOWN);
+	cr_assert(STAILQ_EMPTY(&list));
+	sqlite3_close(snapshot);
 	cr_assert_eq(mount("none", k.folder, "tmpfs", MS_REMOUNT, "size=8m"), 0);
+	cr_assert_eq(kit_reply(&k), &f.mail);
+	cr_assert_eq(f.outcome, STORE_OK, "a result waits until there is room");
 	struct submit *s = kit_push(&k, key, 1);
 	cr_assert_eq(kit_submit(&k, s), STORE_OK, "the refused one was not stored");
 	submit_free(s);
 	kit_close(&k);
-	cr_assert_eq(raw_int(&k, "SELECT count(*) FROM delivery"), n);
-	cr_assert_eq(raw_int(&k, "SELECT deliveries FROM meta"), n);
+	cr_assert_eq(raw_int(&k, "SELECT count(*) FROM delivery"), n + 1);
+	cr_assert_eq(raw_int(&k, "SELECT deliveries FROM meta"), n + 1);
 	cr_assert_eq(raw_int(&k, "SELECT integrity_check='ok' FROM pragma_integrity_check"), 1);
 	buf_fini(&block);
 	cr_assert_eq(umount2(k.folder, MNT_DETACH), 0);
