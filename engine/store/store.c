@@ -34,7 +34,7 @@
 
 #define BATCH_MAX_REQUESTS 512
 #define BATCH_MAX_BYTES ((size_t)64 << 20)
-#define WAL_MAX_BYTES (4 << 20)                 /* written back past this, between two batches: more is a longer pause, no less work */
+#define WAL_MAX_BYTES (4 << 20)                 /* written back past this: more is a longer pause, no less work */
 #define WAL_IDLE_MS 200                         /* written back after this long without mail */
 #define FULL_RETRY_MS 1000                      /* results that found the disk full */
 #define LOCK_WAIT_MS 10000

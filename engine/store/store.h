@@ -97,7 +97,7 @@ struct cancel {
 	int64_t job;
 	char reason[256];               /* "cancelled by …" */
 	void *arg;
-	enum store_outcome outcome;     /* OK: it was waiting and is cancelled now, or it runs and the wish is recorded; STALE: already final */
+	enum store_outcome outcome;     /* OK: cancelled now, or it runs and the wish is recorded; STALE: it has ended */
 	enum job_state state;           /* out: the state after it; JOB_RUNNING: tell the runner */
 	int attempt;                    /* out, when running */
 };
@@ -114,12 +114,14 @@ void store_recover_done(struct store *s);       /* from here on jobs are claimed
 
 /* ---- read: answers are JSON text, made by the reading thread from committed rows ---- */
 enum read_what {
-	READ_JOBS,              /* {"jobs":[…]} newest first; text: state filter or ""; text2: rule or ""; a: id below which, 0 for the newest; limit */
+	READ_JOBS,              /* {"jobs":[…]} newest first; text: state or "" (another word: NOT_FOUND); text2: rule or "";
+				 * a: id below which, 0 for the newest; limit */
 	READ_JOB,               /* a: id. The job with "ruleset" and "attempts":[…] */
 	READ_DELIVERIES,        /* {"deliveries":[…]}; text: source or "" */
 	READ_DELIVERY,          /* a: id. With headers, event, why, jobs; without the body */
 	READ_BODY,              /* a: id. The body, byte for byte */
-	READ_CHANGES,           /* {"last":N,"changes":[{"change":N,"job":{…}} | {"change":N,"delivery":{…}}]} with change > a, in order, limit */
+	READ_CHANGES,           /* {"last":N,"changes":[{"change":N,"job":{…}} | {"change":N,"delivery":{…}}]}: change > a, in
+				 * order, limit; last is the counter now, beyond the last element where the limit cut */
 	READ_STATUS,            /* {"change":N,"jobs":{"queued":…,"running":…},"deliveries":N,"body_bytes":N,"db_bytes":N} */
 	READ_WATCH,             /* a: id. For a watcher: rows of struct watch_attempt in attempts, state, change; no JSON */
 };
@@ -155,7 +157,7 @@ struct notice {                         /* shared, counted: one per commit, howe
 	size_t n;
 	struct change *changes;
 };
-struct notice_mail {                    /* what arrives; deliver is the one given to store_watch: it frees the mail, unrefs the notice */
+struct notice_mail {                    /* what arrives; store_watch's deliver frees the mail and unrefs the notice */
 	struct mail mail;
 	struct notice *notice;
 };
@@ -165,5 +167,6 @@ void store_watch(struct store *s, struct mailbox *to, void (*deliver)(struct mai
 /* ---- retention: delete finished jobs and deliveries past their age, bodies past the budget. No reply ---- */
 struct keep { int64_t deliveries_ms, jobs_ms, bodies_bytes; };          /* 0: for ever, without bound */
 /* A delivery past its age loses its body, and goes when no job names it any more; what an open job needs stays. A long
- * clean-up is done in pieces, between which other requests run. Rows go first; the (job, attempt) of each journal to unlink is given to ON_GONE on the store's thread. */
+ * clean-up is done in pieces, between which other requests run. Rows go first; the (job, attempt) of each journal to
+ * unlink is given to ON_GONE on the store's thread, after the commit. */
 void store_prune(struct store *s, const struct keep *k, void (*on_gone)(int64_t job, int attempt, void *arg), void *arg);
