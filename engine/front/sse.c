@@ -22,6 +22,8 @@
 
 #define WATCHERS_MAX 20000
 #define PER_ADDRESS_MAX 256
+#define BEAT_MS 15000
+#define POLL_MS 25000
 
 /* ---- who may watch ---- */
 
@@ -248,7 +250,7 @@ void sse_io(struct sse_hub *h, struct watcher *w, enum stream_io io)
 	switch (io) {
 	case STREAM_SENT:
 		if (!w->is_poll)
-			stream_due(h->streams, &w->s, BEAT_MS);
+			stream_due(h->streams, &w->s, h->o.beat_ms);
 		return;
 	case STREAM_BLOCKED:
 		w->s.moved = 0;
@@ -354,6 +356,10 @@ struct sse_hub *sse_hub_new(const struct sse_options *o, struct err *e)
 		h->o.watchers_max = WATCHERS_MAX;
 	if (!h->o.per_address_max)
 		h->o.per_address_max = PER_ADDRESS_MAX;
+	if (!h->o.beat_ms)
+		h->o.beat_ms = BEAT_MS;
+	if (!h->o.poll_ms)
+		h->o.poll_ms = POLL_MS;
 	h->scratch = BUF(1 << 20);
 	h->feed.fresh = BUF(BUF_UNLIMITED);
 	h->growth = (struct stream_source){ on_growth, h };

@@ -16,12 +16,13 @@ struct sse_options {
 	int watchers_max;               /* of this loop; 0: 20,000 */
 	int per_address_max;            /* of one address on this loop; 0: 256. Not for loopback and unix peers: */
 	int per_loopback_max;           /* they may be a proxy. 0: no bound of their own */
+	int beat_ms, poll_ms;           /* silence before a beat, how long a poll waits; 0: 15 s, 25 s */
 };
 
 /* In http_options.on_loop_start, once per loop. The front registers the loop's mailbox with store_watch and hands
  * each notice on: sse_on_notice borrows it. */
 struct sse_hub *sse_hub_new(const struct sse_options *o, struct err *e) MUST_USE;
-void sse_hub_free(struct sse_hub *h);           /* ends what is open; NULL is fine. No store read may be under way */
+void sse_hub_free(struct sse_hub *h);           /* in on_loop_end: ends what is open; NULL is fine. After store_close, or with no read under way */
 
 /* GET only (HEAD gets the head alone). Query and Last-Event-ID are read here; the caller has authorised the request. */
 void sse_job_events(struct http_request *r, struct sse_hub *h, int64_t job);    /* /api/v1/jobs/{id}/events */
@@ -34,4 +35,4 @@ void sse_on_notice(struct sse_hub *h, const struct notice *n);
 void sse_on_ephemeral(struct sse_hub *h, int64_t job, int attempt, struct slice text);
 void sse_on_ruleset(struct sse_hub *h);         /* another rule set is in force: `event: ruleset` to the change feeds */
 void sse_drain(struct sse_hub *h);              /* all streams end with `retry:`; new ones get just that */
-int sse_count(const struct sse_hub *h);         /* streams open now */
+int sse_count(const struct sse_hub *h);         /* streams open now; any thread */

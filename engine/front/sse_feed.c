@@ -167,7 +167,7 @@ void feed_advance(struct sse_hub *h, struct watcher *watcher)
 	}
 	sse_io(h, &w->w, STREAM_SENT);
 	if (w->w.is_poll && w->w.s.due == UINT32_MAX)
-		stream_due(h->streams, &w->w.s, POLL_MS);
+		stream_due(h->streams, &w->w.s, h->o.poll_ms);
 	if (w->change < h->feed.last) {         /* news passed it by */
 		w->reading = xcalloc(1, sizeof *w->reading);
 		w->reading->w = w;

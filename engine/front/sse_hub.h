@@ -12,8 +12,6 @@ struct change;
 struct follower;
 struct watched;
 
-#define BEAT_MS 15000
-#define POLL_MS 25000                   /* how long a reply in poll mode waits */
 #define GATHER_US 25000                 /* how long bytes may wait for more, at the most */
 #define GATHER_PER_WATCHER_US 50        /* what one more watcher adds to that, up to GATHER_US */
 

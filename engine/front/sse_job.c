@@ -463,7 +463,7 @@ void job_advance(struct sse_hub *h, struct watcher *watcher)
 	live(w);
 	sse_io(h, &w->w, STREAM_SENT);
 	if (w->w.is_poll && w->w.s.due == UINT32_MAX)
-		stream_due(h->streams, &w->w.s, POLL_MS);
+		stream_due(h->streams, &w->w.s, h->o.poll_ms);
 }
 
 void job_due(struct sse_hub *h, struct watcher *watcher)
@@ -633,21 +633,24 @@ void job_on_change(struct sse_hub *h, const struct change *c)
 
 /* ---- what is ephemeral ---- */
 
-/* The place of KIND and STEP: its own, a free one, or the oldest. */
+/* The place of KIND and STEP: its own, else the first free one, else that of the oldest. */
 static struct ephemeral *ephemeral_at(struct watched *j, int is_partial, int64_t step)
 {
-	struct ephemeral *oldest = &j->ephemerals[0];
+	struct ephemeral *free_one = NULL, *oldest = &j->ephemerals[0];
 
 	for (size_t i = 0; i < EPHEMERALS_MAX; i++) {
 		struct ephemeral *p = &j->ephemerals[i];
 		if (p->chunk && p->is_partial == is_partial && p->step == step)
 			return p;
-		if (!p->chunk || (oldest->chunk && p->sent_us < oldest->sent_us))
+		if (!p->chunk && !free_one)
+			free_one = p;
+		if (p->sent_us < oldest->sent_us)
 			oldest = p;
 	}
-	chunk_unref(oldest->chunk);
-	*oldest = (struct ephemeral){ .is_partial = is_partial, .step = step };
-	return oldest;
+	struct ephemeral *to = free_one ? free_one : oldest;
+	chunk_unref(to->chunk);
+	*to = (struct ephemeral){ .is_partial = is_partial, .step = step };
+	return to;
 }
 
 static void send_ephemeral(struct sse_hub *h, struct watched *j, struct ephemeral *p, int64_t now_us)
