@@ -26,15 +26,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <h2o.h>
@@ -44,6 +40,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "front/head.h"
+#include "front/socket.h"
+#include "front/status.h"
 #include "wire/frame.h"
 
 #define HOOKS_BODY_MAX (25u << 20)
@@ -57,7 +55,6 @@
 #define FILE_PIECE_BYTES (64 << 10)
 #define LISTENERS_MAX 16
 #define LOOP_STACK_BYTES (4 << 20)              /* h2o copies header names to the stack, up to 408 KB */
-#define DEAD_PEER_MS 30000
 
 enum { CLASS_HOOKS, CLASS_OTHER, CLASSES };
 
@@ -236,16 +233,6 @@ static void linger_start(struct http_loop *l, int fd)
 	h2o_socket_read_start(g->sock, on_linger_read);
 }
 
-static int peer_is_there(int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLOUT | POLLRDHUP };
-
-	while (poll(&p, 1, 0) < 0)
-		if (errno != EINTR)
-			return 0;
-	return !(p.revents & (POLLERR | POLLHUP | POLLRDHUP | POLLNVAL));
-}
-
 /* h2o has closed its copy of a connection's descriptor. */
 static void on_conn_closed(void *data)
 {
@@ -254,7 +241,7 @@ static void on_conn_closed(void *data)
 
 	if (c->kept_fd >= 0 && !c->on_taken) {
 		linger_start(l, c->kept_fd);
-	} else if (c->kept_fd >= 0 && peer_is_there(c->kept_fd)) {
+	} else if (c->kept_fd >= 0 && socket_peer_is_there(c->kept_fd)) {
 		c->on_taken(c->kept_fd, c->is_chunked, c->arg);
 	} else {
 		fd_closep(&c->kept_fd);
@@ -348,28 +335,6 @@ static void watch_bodies(h2o_timeout_entry_t *entry)
 
 /* ---- the request ---- */
 
-static const char *reason_of(int status)
-{
-	static const struct { int status; const char *reason; } table[] = {
-		{ 200, "OK" }, { 201, "Created" }, { 202, "Accepted" }, { 204, "No Content" }, { 206, "Partial Content" },
-		{ 301, "Moved Permanently" }, { 302, "Found" }, { 303, "See Other" }, { 304, "Not Modified" },
-		{ 307, "Temporary Redirect" }, { 308, "Permanent Redirect" },
-		{ 400, "Bad Request" }, { 401, "Unauthorized" }, { 403, "Forbidden" }, { 404, "Not Found" },
-		{ 405, "Method Not Allowed" }, { 406, "Not Acceptable" }, { 408, "Request Timeout" }, { 409, "Conflict" },
-		{ 410, "Gone" }, { 411, "Length Required" }, { 412, "Precondition Failed" }, { 413, "Content Too Large" },
-		{ 415, "Unsupported Media Type" }, { 416, "Range Not Satisfiable" }, { 417, "Expectation Failed" },
-		{ 421, "Misdirected Request" }, { 422, "Unprocessable Content" }, { 429, "Too Many Requests" },
-		{ 431, "Request Header Fields Too Large" }, { 500, "Internal Server Error" }, { 501, "Not Implemented" },
-		{ 502, "Bad Gateway" }, { 503, "Service Unavailable" }, { 504, "Gateway Timeout" },
-		{ 505, "HTTP Version Not Supported" },
-	};
-
-	for (size_t i = 0; i < COUNT(table); i++)
-		if (table[i].status == status)
-			return table[i].reason;
-	return "Unknown";
-}
-
 static void on_request_gone(void *data)
 {
 	struct http_request *r = data;
@@ -402,7 +367,7 @@ static int on_req(h2o_handler_t *super, h2o_req_t *req)
 	struct slice input = { sock->input->bytes, sock->input->size };
 	if (head_parse(input, &r->head, &status, &why) < 0) {
 		req->http1_is_persistent = 0;
-		http_problem(r, status, reason_of(status), why);
+		http_problem(r, status, status_reason(status), why);
 		return 0;
 	}
 	if (r->head.is_chunked)
@@ -519,7 +484,7 @@ static void add_header(h2o_req_t *req, const char *name, const char *value)
 static void start_reply(h2o_req_t *req, const struct http_reply *reply, size_t length)
 {
 	req->res.status = reply->status;
-	req->res.reason = reason_of(reply->status);
+	req->res.reason = status_reason(reply->status);
 	req->res.content_length = length;
 	if (reply->content_type)
 		add_header(req, "content-type", reply->content_type);
@@ -559,11 +524,7 @@ void http_problem(struct http_request *r, int status, const char *title, const c
 {
 	CLEANUP(buf_fini) struct buf body = BUF(16 << 10);
 
-	buf_adds(&body, "{\"type\":\"about:blank\",\"title\":");
-	buf_add_json(&body, slice_of(title));
-	buf_addf(&body, ",\"status\":%d,\"detail\":", status);
-	buf_add_json(&body, slice_upto(slice_of(detail), 2000));
-	buf_adds(&body, "}\n");
+	problem_add(&body, status, title, detail);
 	http_reply(r, &(struct http_reply){ .status = status, .content_type = "application/problem+json",
 					    .body = buf_slice(&body) });
 }
@@ -862,26 +823,14 @@ static void configure(struct http *h, int which)
 	}
 }
 
-static int connection_share(const struct http_options *o)
-{
-	struct rlimit nofile;
-	int most = o->max_connections;
-
-	if (getrlimit(RLIMIT_NOFILE, &nofile) == 0 && nofile.rlim_cur != RLIM_INFINITY) {
-		int64_t left = (int64_t)nofile.rlim_cur - RESERVED_FDS;
-		/* a connection that is being taken over holds two for a moment */
-		if (left < most)
-			most = left < o->loops ? o->loops : (int)left;
-	}
-	most /= o->loops;
-	return most > 0 ? most : 1;
-}
-
 int http_new(const struct http_options *o, struct http **out, struct err *e)
 {
 	if (o->loops < 1 || o->loops > 64 || o->max_connections < 1 || !o->on_request)
 		return err_set(e, ERR_BUG, "http: %d loops, %d connections", o->loops, o->max_connections);
 	struct http *h = xcalloc(1, sizeof *h);
+	int connections = socket_limit(o->max_connections, RESERVED_FDS) / o->loops;
+	if (connections < 1)
+		connections = 1;
 	h->o = *o;
 	if (!h->o.body_budget_bytes)
 		h->o.body_budget_bytes = DEFAULT_BODY_BUDGET;
@@ -894,7 +843,7 @@ int http_new(const struct http_options *o, struct http **out, struct err *e)
 	h->loops = xcalloc((size_t)o->loops, sizeof *h->loops);
 	for (int i = 0; i < o->loops; i++) {
 		struct http_loop *l = &h->loops[i];
-		*l = (struct http_loop){ .http = h, .index = i, .cap = connection_share(o), .mailbox = mailbox_new(),
+		*l = (struct http_loop){ .http = h, .index = i, .cap = connections, .mailbox = mailbox_new(),
 					 .up = { { .deliver = on_answer }, l }, .drained = { { .deliver = on_answer }, l },
 					 .drain = { { .deliver = on_drain }, l }, .end = { { .deliver = on_end }, l } };
 		TAILQ_INIT(&l->watches);
@@ -905,19 +854,11 @@ int http_new(const struct http_options *o, struct http **out, struct err *e)
 
 int http_listen(struct http *h, int fd, int classes, struct err *e)
 {
-	int on = 1, dead = DEAD_PEER_MS, idle = 60, interval = 15, probes = 3;
-
 	if (h->n_listeners == LISTENERS_MAX || h->is_running) {
 		close(fd);
 		return err_set(e, ERR_LIMIT, "at most %d listeners, all before the start", LISTENERS_MAX);
 	}
-	/* Accepted sockets inherit these; on a unix socket they mean nothing and fail. */
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead, sizeof dead);
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+	socket_tune_listener(fd);
 	if (fd_nonblock(fd) < 0) {
 		close(fd);
 		return err_errno(e, "listener");

@@ -16,7 +16,7 @@ typedef void http_handler_fn(struct http_request *r, void *arg);
 struct http_options {
 	int loops;                              /* threads */
 	int max_connections;                    /* over all, streams included; cut to the descriptor limit less a reserve */
-	int64_t body_budget_bytes;              /* of requests that are still arriving, over all; 0: 512 MiB. Over it the largest is cut off */
+	int64_t body_budget_bytes;              /* of requests still arriving, over all; 0: 512 MiB. Past it the largest is cut off */
 	http_handler_fn *on_request;            /* on the loop's thread; must reply, park or take over */
 	void *arg;
 	/* Called once per loop on its thread before it accepts: make per-loop state. Its result is http_loop_data(). */

@@ -3,7 +3,8 @@
  * A watcher is a position and a socket (152 bytes for one of a job). It is *live* where it has everything there is; only
  * live ones are woken by news, with one write each of a chunk that all share. One that is behind reads from the journal
  * (sendfile) or asks the store again, at its socket's pace, so nobody's slowness is anybody's memory.
- * sse_job.c holds the streams of jobs, sse_feed.c the stream of changes. */
+ * sse_job.c knows the jobs that are watched, sse_send.c sends their watchers what they lack, sse_serve.c answers requests,
+ * sse_feed.c holds the stream of changes. */
 #include "front/sse.h"
 
 #include <errno.h>
@@ -263,6 +264,15 @@ void sse_io(struct sse_hub *h, struct watcher *w, enum stream_io io)
 		stream_kill(h->streams, &w->s);
 		return;
 	}
+}
+
+enum stream_io sse_send(struct watcher *w, struct slice text)
+{
+	struct chunk *c = chunk_new(text);
+	enum stream_io io = stream_send(&w->s, c);
+
+	chunk_unref(c);
+	return io;
 }
 
 /* A watcher's time: a beat is due, a poll is over, or nothing has moved for too long. */

@@ -22,7 +22,8 @@ struct sse_options {
 /* In http_options.on_loop_start, once per loop. The front registers the loop's mailbox with store_watch and hands
  * each notice on: sse_on_notice borrows it. */
 struct sse_hub *sse_hub_new(const struct sse_options *o, struct err *e) MUST_USE;
-void sse_hub_free(struct sse_hub *h);           /* in on_loop_end: ends what is open; NULL is fine. After store_close, or with no read under way */
+/* In on_loop_end: ends what is open; NULL is fine. No read of the store may be under way (store_close before). */
+void sse_hub_free(struct sse_hub *h);
 
 /* GET only (HEAD gets the head alone). Query and Last-Event-ID are read here; the caller has authorised the request. */
 void sse_job_events(struct http_request *r, struct sse_hub *h, int64_t job);    /* /api/v1/jobs/{id}/events */

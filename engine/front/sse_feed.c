@@ -100,15 +100,6 @@ static void add_position(const struct feed_watcher *w, struct buf *out)
 	}
 }
 
-static enum stream_io send_text(struct feed_watcher *w, struct slice text)
-{
-	struct chunk *c = chunk_new(text);
-	enum stream_io io = stream_send(&w->w.s, c);
-
-	chunk_unref(c);
-	return io;
-}
-
 /* The journals' next events and the block that closes them. *idle stays where there were none. */
 static enum stream_io send_burst(struct sse_hub *h, struct feed_watcher *w, int *idle)
 {
@@ -124,7 +115,7 @@ static enum stream_io send_burst(struct sse_hub *h, struct feed_watcher *w, int 
 	buf_adds(&b, "id: ");
 	add_position(w, &b);
 	buf_adds(&b, "\n\n");
-	enum stream_io io = send_text(w, buf_slice(&b));
+	enum stream_io io = sse_send(&w->w, buf_slice(&b));
 	return io == STREAM_SENT ? STREAM_LATER : io;   /* the next burst in the next turn */
 }
 
@@ -132,7 +123,7 @@ static enum stream_io send_something(struct sse_hub *h, struct feed_watcher *w, 
 {
 	if (w->rulesets != h->feed.rulesets) {
 		w->rulesets = h->feed.rulesets;
-		return send_text(w, SLICE("event: ruleset\ndata: {}\n\n"));
+		return sse_send(&w->w, SLICE("event: ruleset\ndata: {}\n\n"));
 	}
 	*idle = 1;
 	enum stream_io io = w->n_follows ? send_burst(h, w, idle) : STREAM_SENT;
@@ -189,7 +180,7 @@ void feed_due(struct sse_hub *h, struct watcher *watcher)
 	add_position(w, &id);
 	int n = snprintf(data, sizeof data, "{\"now_ms\":%lld}", (long long)wall_ms());
 	sse_add_event(&b, "beat", buf_slice(&id), (struct slice){ data, (size_t)n });
-	enum stream_io io = send_text(w, buf_slice(&b));
+	enum stream_io io = sse_send(&w->w, buf_slice(&b));
 	w->w.is_over |= w->w.is_poll;
 	if (io == STREAM_SENT && w->w.is_over) {
 		unlive(h, w);
@@ -413,7 +404,7 @@ static void go_on(struct sse_hub *h, struct feed_watcher *w, const struct read *
 	w->change = add_answer(&b, buf_slice(&r->json), &last);
 	if (b.len && !w->w.s.is_dead && !w->w.s.is_lingering) {
 		w->w.has_sent = 1;
-		enum stream_io io = stream_is_free(&w->w.s) ? send_text(w, buf_slice(&b)) : STREAM_GONE;
+		enum stream_io io = stream_is_free(&w->w.s) ? sse_send(&w->w, buf_slice(&b)) : STREAM_GONE;
 		if (io != STREAM_SENT) {
 			sse_io(h, &w->w, io);
 			return;

@@ -69,9 +69,10 @@ int sse_is_poll(struct http_request *r);
 void sse_add_retry(struct buf *out, int is_poll);
 void sse_add_event(struct buf *out, const char *kind, struct slice id, struct slice data);      /* ID empty: none */
 void sse_io(struct sse_hub *h, struct watcher *w, enum stream_io io);   /* what follows from it for due times, and for the dead */
+enum stream_io sse_send(struct watcher *w, struct slice text);  /* copied; only where the stream is free */
 int64_t sse_gather_us(int watchers);
 
-/* ---- sse_job.c ---- */
+/* ---- sse_job.c, sse_send.c, sse_ephemeral.c, sse_serve.c ---- */
 void job_advance(struct sse_hub *h, struct watcher *w);
 void job_due(struct sse_hub *h, struct watcher *w);
 void job_watcher_free(struct sse_hub *h, struct watcher *w);
