@@ -236,8 +236,22 @@ static int build_usages(struct compiler *c)
 	return bad;
 }
 
+/* Only what eval has complained of may lack its value. */
+static int has_values(struct compiler *c, const struct bundle *b)
+{
+	for (size_t i = 0; i < b->n_decls; i++)
+		if (!b->decls[i].doc) {
+			c->file = b->decls[i].file;
+			compile_error(c, NULL, "%s '%s' has no value", b->decls[i].kind, b->decls[i].name);
+			return 0;
+		}
+	return 1;
+}
+
 static int compile_all(struct compiler *c, const struct bundle *b)
 {
+	if (!has_values(c, b))
+		return -1;
 	if (compile_config(c, b) | compile_sources(c, b))
 		return -1;
 	if (compile_rules(c, b) < 0 || build_usages(c) < 0)

@@ -63,22 +63,6 @@ static const char *cond_label(const struct match *m, const struct cond *c)
 
 /* ---- text ---- */
 
-/* `branch: want "main", got "dev"; draft: false`: all of an alternative on one line. */
-static void alternative(struct match *m, const struct cond *c, struct buf *out)
-{
-	if (c->kind == COND_QUESTION) {
-		buf_addf(out, "%s: ", subject_label(m, c->question));
-		phrase_answer(m, c->question, match_answer(m, c->question), out);
-		return;
-	}
-	buf_adds(out, c->kind == COND_ANY ? "any (" : c->kind == COND_NONE ? "none (" : "");
-	for (size_t i = 0; i < c->n; i++) {
-		buf_adds(out, i ? "; " : "");
-		alternative(m, &c->kids[i], out);
-	}
-	buf_adds(out, c->kind == COND_ALL ? "" : ")");
-}
-
 /* "  NO   branch  " and what stands under it on further lines. */
 static void row_head(struct paper *p, enum truth t, const char *label)
 {
@@ -107,7 +91,9 @@ static void list_row(struct paper *p, const struct rule *r, const struct cond *c
 	for (size_t i = 0; i < c->n; i++) {
 		CLEANUP(buf_fini) struct buf line = BUF(BUF_UNLIMITED);
 		buf_addf(&line, "#%zu ", i + 1);
-		alternative(p->m, &c->kids[i], &line);
+		if (c->kind == COND_NONE)
+			buf_adds(&line, match_cond(p->m, &c->kids[i]) == TRUTH_NO ? "does not hold: " : "holds: ");
+		phrase_cond(p->m, &c->kids[i], &line);
 		if (i)
 			pad(p->out, 0, p->label_width + 9);
 		buf_add(p->out, buf_slice(&line));

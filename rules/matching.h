@@ -33,5 +33,6 @@ void match_because(struct match *m, const struct rule *r, struct buf *out);
 /* phrase.c: a question and its answer in words. */
 const char *subject_label(const struct match *m, uint32_t question);            /* "branch", "a.b" */
 void phrase_answer(struct match *m, uint32_t question, enum truth t, struct buf *out);
+void phrase_cond(struct match *m, const struct cond *c, struct buf *out);       /* all of its questions, in a line */
 void phrase_want(const struct match *m, uint32_t question, struct buf *out);
 void phrase_got(struct match *m, uint32_t question, struct buf *out);

@@ -1,11 +1,14 @@
 /* rules/phrase.c - a question and its answer as a person would say it. One voice for the reply to the sender, the delivery's
  * page and `explain`: what was wanted, what was there, and where nothing was, what stood nearest. Every value is quoted
  * and escaped: it comes from strangers and goes to terminals. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "rules/matching.h"
 
 #define SHOWN_VALUES 3
+#define NEAR_MAX 64
+#define NEAR_SHOWN 6
 
 const char *subject_label(const struct match *m, uint32_t question)
 {
@@ -39,10 +42,49 @@ static int event_has_field(const struct match *m, int field)
 	return 0;
 }
 
+/* "a, b, c" cut up in place. */
+static size_t split_keys(char *keys, const char **words, size_t max)
+{
+	size_t n = 0;
+
+	for (char *comma; keys && *keys && n < max; keys = comma ? comma + 2 : NULL) {
+		words[n++] = keys;
+		comma = strstr(keys, ", ");
+		if (comma)
+			*comma = '\0';
+	}
+	words[n] = NULL;
+	return n;
+}
+
+/* The key that was meant, where the path has one a little off; else some of those that stand where it goes astray. */
+static void nearest_words(const struct match *m, const char *path, struct buf *out)
+{
+	CLEANUP(buf_fini) struct buf near = BUF(16 << 10);
+	const char *words[NEAR_MAX + 1], *meant = NULL;
+	struct slice key, rest = slice_of(path);
+
+	extract_nearest(m->delivery.json, rest, &near, NEAR_MAX);
+	if (near.len == 0)
+		return;
+	CLEANUP(freep) char *keys = slice_dup(buf_slice(&near));
+	size_t n = split_keys(keys, words, NEAR_MAX);
+	while (!meant && rest.len) {
+		slice_cut(rest, '.', &key, &rest);
+		meant = did_you_mean(key, words);
+	}
+	if (meant) {
+		buf_addf(out, "; did you mean %s?", meant);
+		return;
+	}
+	buf_adds(out, "; nearest:");
+	for (size_t i = 0; i < n && i < NEAR_SHOWN; i++)
+		buf_addf(out, "%s %s", i ? "," : "", words[i]);
+	buf_adds(out, n > NEAR_SHOWN ? ", …" : "");
+}
+
 static void missing_words(const struct match *m, const struct subject *s, struct buf *out)
 {
-	CLEANUP(buf_fini) struct buf near = BUF(BUF_UNLIMITED);
-
 	switch (s->kind) {
 	case SUBJECT_FIELD:
 		if (event_has_field(m, s->number))
@@ -55,11 +97,7 @@ static void missing_words(const struct match *m, const struct subject *s, struct
 		return;
 	case SUBJECT_PAYLOAD:
 		buf_adds(out, "not in the payload");
-		extract_nearest(m->delivery.json, slice_of(s->name), &near, 6);
-		if (near.len) {
-			buf_adds(out, "; nearest: ");
-			buf_add(out, buf_slice(&near));
-		}
+		nearest_words(m, s->name, out);
 		return;
 	}
 }
@@ -198,6 +236,21 @@ void phrase_answer(struct match *m, uint32_t question, enum truth t, struct buf 
 		got_words(m, question, w, out);
 }
 
+void phrase_cond(struct match *m, const struct cond *c, struct buf *out)
+{
+	if (c->kind == COND_QUESTION) {
+		buf_addf(out, "%s: ", subject_label(m, c->question));
+		phrase_answer(m, c->question, match_answer(m, c->question), out);
+		return;
+	}
+	buf_adds(out, c->kind == COND_ANY ? "any (" : c->kind == COND_NONE ? "none (" : "");
+	for (size_t i = 0; i < c->n; i++) {
+		buf_adds(out, i ? "; " : "");
+		phrase_cond(m, &c->kids[i], out);
+	}
+	buf_adds(out, c->kind == COND_ALL ? "" : ")");
+}
+
 /* ---- why not ---- */
 
 #define BECAUSE_MAX 3
@@ -217,10 +270,12 @@ static void because_of_each(struct match *m, const struct cond *c, enum truth t,
 			return;
 		}
 		buf_addf(out, "%s#%zu ", n > 1 ? "; " : "", i + 1);
-		if (t == TRUTH_NO)
+		if (t == TRUTH_NO) {
 			because(m, &c->kids[i], out);
-		else
-			buf_adds(out, "holds");
+		} else {
+			buf_adds(out, "holds: ");
+			phrase_cond(m, &c->kids[i], out);
+		}
 	}
 }
 

@@ -83,6 +83,22 @@ static inline void bundle_decl(struct bundle_text *b, const char *kind, const ch
 	free(value);
 }
 
+/* A provider "forge": signed pushes, tags, deletions and pull requests, as the real ones have them. */
+static inline void bundle_forge(struct bundle_text *b)
+{
+	char *value = value_text(
+		"{'kind':'hmac','hash':'sha256','enc':'hex','sig':'header:X-Signature','signed':'{body}','event':'header:X-Event',"
+		"'action':'json:action','delivery':'header:X-Delivery','fields':{'repo':'repository.full_name','sender':'sender.login'},"
+		"'events':{'ping':'ping',"
+		"'push':[{'#':['delete'],'when':{'deleted':true},'ref':'ref'},{'#':['tag'],'when':{'ref':'refs/tags/*'},'ref':'ref',"
+		"'tag':'tag_of:ref'},{'#':['push'],'ref':'ref','branch':'branch_of:ref','sha':'after','title':'first_line:message',"
+		"'created':'created','forced':'forced','paths':{'commits':'commits','unless':['created','forced']}}],"
+		"'pull_request':{'#':['pull_request'],'actions':{'closed':'ended'},'number':'number','base':'base','labels':'labels[].name',"
+		"'draft':'draft'}}}");
+	buf_addf(&b->providers, "{\"name\":\"forge\",\"path\":\"plugins/providers/forge.lua\",\"value\":%s}", value);
+	free(value);
+}
+
 /* The whole, owned by B; it is finished by this call. */
 static inline struct slice bundle_end(struct bundle_text *b, struct buf *out)
 {

@@ -1,0 +1,523 @@
+/* ruleset: from a bundle to what the front asks: settings, sources, plans, and why a rule did not fire. */
+#include <criterion/criterion.h>
+
+#include "bundle.h"
+#include "no_leaks.h"
+#include "rules/provider.h"
+#include "rules/ruleset.h"
+#include "wire/frame.h"
+
+/* DECLS: kind, name, plain value, …, NULL. NULL where it does not compile; what was said is in SHOWN. */
+static struct ruleset *compile(const char *const *decls, struct buf *shown)
+{
+	struct bundle_text b = BUNDLE_TEXT;
+	CLEANUP(buf_fini) struct buf text = BUF(BUF_UNLIMITED);
+	struct ruleset *rs = NULL;
+	struct diags d = { 0 };
+	struct err e;
+
+	bundle_forge(&b);
+	for (int line = 1; *decls; decls += 3, line++)
+		bundle_decl(&b, decls[0], decls[1], line, decls[2]);
+	if (ruleset_compile(bundle_end(&b, &text), &rs, &d, &e) < 0)
+		rs = NULL;
+	diags_print(&d, shown, 0);
+	diags_fini(&d);
+	return rs;
+}
+
+#define COMPILE(shown, ...) compile((const char *const[]){ __VA_ARGS__, NULL }, shown)
+
+static struct ruleset *must_compile(const char *const *decls)
+{
+	CLEANUP(buf_fini) struct buf shown = BUF(BUF_UNLIMITED);
+	struct ruleset *rs = compile(decls, &shown);
+	cr_assert(rs, "%s", buf_cstr(&shown));
+	return rs;
+}
+
+#define MUST_COMPILE(...) must_compile((const char *const[]){ __VA_ARGS__, NULL })
+
+Test(ruleset, settings_have_the_documented_defaults)
+{
+	struct ruleset *rs = MUST_COMPILE("source", "s", "{'auth':'none'}");
+	const struct config *c = ruleset_config(rs);
+
+	cr_assert_eq(c->n_listen, 1);
+	cr_assert_str_eq(c->listen[0].address, "127.0.0.1:8787");
+	cr_assert_eq(c->listen[0].classes, LISTEN_HOOKS | LISTEN_PAGES);
+	cr_assert_eq(c->jobs_max, 8);
+	cr_assert_eq(c->job_timeout_ms, 3600 * 1000);
+	cr_assert_eq(c->job_memory_bytes, 4LL << 30);
+	cr_assert_eq(c->job_log_bytes, 256 << 20);
+	cr_assert_eq(c->keep_deliveries_ms, 30LL * 24 * 3600 * 1000);
+	cr_assert_eq(c->keep_bodies_bytes, 2LL << 30);
+	cr_assert_eq(c->keep_jobs_ms, 90LL * 24 * 3600 * 1000);
+	cr_assert_null(c->url);
+	cr_assert_not(c->allow_file_urls);
+	cr_assert_eq(strlen(ruleset_sha256(rs)), 64);
+	ruleset_unref(rs);
+	no_leaks();
+}
+
+Test(ruleset, settings_are_taken_as_written)
+{
+	struct ruleset *rs = MUST_COMPILE("config", "",
+		"{'url':'https://ci.example.org',"
+		" 'listen':[{'#':['0.0.0.0:8443'],'serve':['hooks']},'127.0.0.1:80',{'#':['127.0.0.1:8787'],'serve':['pages','topics']}],"
+		" 'jobs':{'max':3,'timeout':'90s','memory':'1GiB','log':'1MiB','roots':['/srv/www','www'],'file_urls':true},"
+		" 'keep':{'deliveries':'1d','bodies':'64MiB','jobs':'2d'}}");
+	const struct config *c = ruleset_config(rs);
+
+	cr_assert_str_eq(c->url, "https://ci.example.org");
+	cr_assert_eq(c->n_listen, 3);
+	cr_assert_eq(c->listen[0].classes, LISTEN_HOOKS);
+	cr_assert_eq(c->listen[1].classes, LISTEN_HOOKS | LISTEN_PAGES);
+	cr_assert_eq(c->listen[2].classes, LISTEN_PAGES | LISTEN_TOPICS);
+	cr_assert_eq(c->jobs_max, 3);
+	cr_assert_eq(c->job_timeout_ms, 90000);
+	cr_assert_eq(c->job_memory_bytes, 1 << 30);
+	cr_assert_eq(c->job_log_bytes, 1 << 20);
+	cr_assert_eq(c->n_roots, 2);
+	cr_assert_str_eq(c->roots[1], "www");
+	cr_assert(c->allow_file_urls);
+	cr_assert_eq(c->keep_deliveries_ms, 86400 * 1000);
+	cr_assert_eq(c->keep_bodies_bytes, 64 << 20);
+	ruleset_unref(rs);
+	no_leaks();
+}
+
+Test(ruleset, a_source_is_found_by_its_path_and_may_have_several_secrets)
+{
+	struct ruleset *rs = MUST_COMPILE(
+		"source", "lan", "{'auth':'none'}",
+		"source", "own", "{'provider':'forge','path':'/webhooks/own','reply':'terse',"
+		"'secret':[{'$secret':'a'},{'#':[{'$secret':'b'}],'not_after':'2026-12-01'}]}");
+	const struct source *s = ruleset_source_by_path(rs, SLICE("/webhooks/own"));
+	size_t n;
+
+	cr_assert_str_eq(source_name(s), "own");
+	cr_assert_str_eq(source_path(ruleset_source_find(rs, SLICE("lan"))), "/hooks/lan");
+	cr_assert_null(ruleset_source_by_path(rs, SLICE("/hooks/own")));
+	cr_assert_null(ruleset_source_find(rs, SLICE("other")));
+	const struct source_secret *secrets = source_secrets(s, &n);
+	cr_assert_eq(n, 2);
+	cr_assert_str_eq(secrets[0].name, "a");
+	cr_assert_eq(secrets[0].not_after_ms, 0);
+	cr_assert_eq(secrets[1].not_after_ms, 1796169600000LL, "the end of that day, got %lld", (long long)secrets[1].not_after_ms);
+	cr_assert(source_is_terse(s) && !source_auth_is_none(s));
+	cr_assert_str_eq(provider_name(source_provider(s)), "forge");
+	cr_assert(source_auth_is_none(ruleset_source_at(rs, 0)) && !source_provider(ruleset_source_at(rs, 0)));
+	ruleset_unref(rs);
+	no_leaks();
+}
+
+Test(ruleset, what_only_the_meaning_can_break_is_said_with_its_place)
+{
+	static const struct { const char *decls[8]; const char *says; } t[] = {
+		{ { "source", "a", "{'auth':'none'}", "source", "a", "{'auth':'none'}" }, "pushrod.lua:2:1: error:" },
+		{ { "source", "a", "{'auth':'none','path':'/x'}", "source", "b", "{'auth':'none','path':'/x'}" }, "source 'a'" },
+		{ { "source", "a", "{}" }, "error:" },
+		{ { "source", "s", "{'auth':'none'}", "rule", "r", "{'on':'t:push','when':'always','run':{'$fn':1}}" }, "'t'" },
+		{ { "source", "s", "{'auth':'none'}", "rule", "r", "{'on':'s:e','when':{'payload':{'a..b':1}},'run':{'$fn':1}}" }, "error:" },
+	};
+	for (size_t i = 0; i < COUNT(t); i++) {
+		struct buf shown = BUF(BUF_UNLIMITED);
+		cr_assert_null(compile(t[i].decls, &shown), "%zu", i);
+		cr_assert(strstr(buf_cstr(&shown), t[i].says), "%zu: wanted %s in:\n%s", i, t[i].says, buf_cstr(&shown));
+		buf_fini(&shown);
+	}
+	no_leaks();
+}
+
+Test(ruleset, a_bundle_that_is_none_is_refused)
+{
+	static const char *const bad[] = { "", "[]", "{}", "{\"version\":2}", "{\"version\":1,\"files\":[{}]}",
+		"{\"version\":1,\"files\":[{\"path\":\"x\",\"decls\":[{}]}]}", "{\"version\":1,\"providers\":[{}]}" };
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		struct ruleset *rs;
+		struct diags d = { 0 };
+		struct err e;
+		cr_assert_eq(ruleset_compile(slice_of(bad[i]), &rs, &d, &e), -1, "%s", bad[i]);
+		cr_assert(e.msg[0]);
+		diags_fini(&d);
+	}
+	no_leaks();
+}
+
+/* ---- plans ---- */
+
+Test(plan, holds_the_steps_and_fills_templates_from_the_event)
+{
+	struct ruleset *rs = MUST_COMPILE("source", "s", "{'auth':'none'}", "rule", "ci",
+		"{'on':'s:push','when':'always','checkout':true,'timeout':'5m','secrets':['npm'],"
+		" 'env':{'TITLE':'{title}!','SET':'{{x}','FILES':'{paths}','GONE':'[{tag}]','N':'{number}'},"
+		" 'steps':[{'#':['build'],'sh':'make \\'{title}\\'','timeout':'2m','env':{'A':'{title}'},'cwd':'web'},"
+		"          {'#':['lint'],'exec':['make','{title}'],'allow_failure':true}]}");
+	const struct rule *r = ruleset_rule_find(rs, SLICE("rules/r.lua"), SLICE("ci"));
+	struct buf out = BUF(1 << 16);
+	struct err e;
+	size_t n;
+
+	cr_assert_eq(rule_plan_json(r, SLICE("{\"title\":\"Fix \\\"it\\\" $(x)\",\"paths\":[\"a\",\"b\"],\"number\":7}"), &out, &e), 0);
+	cr_assert_str_eq(buf_cstr(&out),
+		"{\"rule\":\"ci\",\"steps\":[{\"name\":\"build\",\"sh\":\"make \\\"{title}\\\"\",\"timeout_ms\":120000,\"cwd\":\"web\","
+		"\"env\":{\"A\":\"Fix \\\"it\\\" $(x)\"}},"
+		"{\"name\":\"lint\",\"exec\":[\"make\",\"{title}\"],\"allow_failure\":true}],"
+		"\"env\":{\"FILES\":\"a\\nb\",\"GONE\":\"[]\",\"N\":\"7\",\"SET\":\"{x}\",\"TITLE\":\"Fix \\\"it\\\" $(x)!\"},"
+		"\"checkout\":true,\"has_run\":false,\"secrets\":[\"npm\"]}");
+	buf_clear(&out);
+	rule_describe_json(r, &out);
+	cr_assert_str_eq(buf_cstr(&out), "{\"name\":\"ci\",\"file\":\"rules/r.lua\",\"line\":2,\"on\":[\"s:push\"],\"steps\":[\"build\",\"lint\"]}");
+	cr_assert_eq(rule_timeout_ms(r), 300000);
+	cr_assert_str_eq(rule_secrets(r, &n)[0], "npm");
+	cr_assert_eq(n, 1);
+	cr_assert_eq(rule_plan_json(r, SLICE("[]"), &out, &e), -1);
+	cr_assert(slice_eq(ruleset_file_source(rs, "rules/r.lua"), SLICE("rule text")));
+	buf_clear(&out);
+	ruleset_modules_json(rs, &out);
+	cr_assert_str_eq(buf_cstr(&out), "{\"m\":\"return 1\"}");
+	buf_fini(&out);
+	ruleset_unref(rs);
+	no_leaks();
+}
+
+/* ---- why ---- */
+
+static struct match *match(const struct ruleset *rs, const char *event, const char *json)
+{
+	struct delivery_view d = { .source = ruleset_source_at(rs, 0), .event = slice_of(event), .json = slice_of(json), .delivery_key = "k" };
+	struct match *m;
+	struct err e;
+	cr_assert_eq(ruleset_match(rs, &d, &m, &e), 0, "%s", e.msg);
+	return m;
+}
+
+static void says(const struct ruleset *rs, const char *json, const char *why)
+{
+	CLEANUP(buf_fini) struct buf out = BUF(BUF_UNLIMITED);
+	struct match *m = match(rs, "e", json);
+	match_why_json(m, &out);
+	cr_assert_str_eq(buf_cstr(&out), why);
+	match_free(m);
+}
+
+#define RULE(name, when) "rule", name, "{'on':'s:e','when':" when ",'run':{'$fn':1}}"
+
+Test(why, names_what_was_wanted_and_what_was_there)
+{
+	struct ruleset *rs = MUST_COMPILE("source", "s", "{'auth':'none'}", RULE("r", "{'payload':{'ref':'main','n':1}}"));
+
+	says(rs, "{\"ref\":\"dev\",\"n\":1}", "[{\"rule\":\"r\",\"because\":\"ref: want \\\"main\\\", got \\\"dev\\\"\"}]");
+	says(rs, "{\"ref\":\"main\",\"n\":\"1\"}", "[{\"rule\":\"r\",\"because\":\"n: want number 1, got string \\\"1\\\"\"}]");
+	says(rs, "{\"ref\":\"main\",\"n\":1}", "[]");
+	says(rs, "{\"ref\":\"main\",\"m\":{}}", "[{\"rule\":\"r\",\"because\":\"n: want 1, not in the payload; nearest: ref, m\"}]");
+	ruleset_unref(rs);
+	no_leaks();
+}
+
+Test(why, goes_into_any_and_none)
+{
+	struct ruleset *rs = MUST_COMPILE("source", "s", "{'auth':'none'}",
+		RULE("r", "{'any':[{'payload':{'a':1}},{'payload':{'b':2}}],'none':[{'payload':{'c':{'has':'skip'}}}]}"));
+
+	says(rs, "{\"a\":2,\"b\":3,\"c\":\"\"}",
+	     "[{\"rule\":\"r\",\"because\":\"any: #1 a: want 1, got 2; #2 b: want 2, got 3\"}]");
+	says(rs, "{\"a\":1,\"c\":\"[skip ci]\"}", "[{\"rule\":\"r\",\"because\":\"none: #1 holds: c: \\\"[skip ci]\\\", wanted containing \\\"skip\\\"\"}]");
+	ruleset_unref(rs);
+	no_leaks();
+}
+
+Test(why, stops_at_fifty_rules_and_counts_the_rest)
+{
+	const char *decls[3 * 122 + 1] = { "source", "s", "{'auth':'none'}" };
+	static char names[120][16], values[120][96];
+
+	for (int i = 0; i < 120; i++) {
+		snprintf(names[i], sizeof names[i], "r%d", i);
+		snprintf(values[i], sizeof values[i], "{'on':'s:e','when':{'payload':{'repo':'site-%d','n':%d}},'run':{'$fn':1}}", i / 2, i % 2);
+		decls[3 + 3 * i] = "rule";
+		decls[4 + 3 * i] = names[i];
+		decls[5 + 3 * i] = values[i];
+	}
+	struct ruleset *rs = must_compile(decls);
+	struct match *m = match(rs, "e", "{\"repo\":\"site-30\",\"n\":0}");
+	struct buf out = BUF(BUF_UNLIMITED);
+
+	cr_assert_eq(match_count(m), 1);
+	cr_assert_str_eq(rule_name(match_rule(m, 0)), "r60");
+	match_why_json(m, &out);
+	json_t *why = json_loads(buf_cstr(&out), 0, NULL);
+	cr_assert_eq(json_array_size(why), 51);
+	cr_assert_str_eq(json_string_value(json_object_get(json_array_get(why, 0), "rule")), "r61", "the nearest miss comes first");
+	cr_assert_str_eq(json_string_value(json_object_get(json_array_get(why, 50), "because")), "and 69 more");
+	json_decref(why);
+	buf_fini(&out);
+	match_free(m);
+	ruleset_unref(rs);
+	no_leaks();
+}
+
+Test(why, an_event_that_no_rule_hears_costs_no_question)
+{
+	struct ruleset *rs = MUST_COMPILE("source", "s", "{'auth':'none'}", RULE("r", "{'payload':{'a':1}}"));
+	struct match *m = match(rs, "other", "{\"a\":1}");
+	struct buf out = BUF(BUF_UNLIMITED);
+
+	cr_assert_eq(match_count(m), 0);
+	match_why_json(m, &out);
+	cr_assert_str_eq(buf_cstr(&out), "[]");
+	buf_clear(&out);
+	match_event_json(m, &out);
+	cr_assert_str_eq(buf_cstr(&out), "{\"source\":\"s\",\"provider\":\"\",\"event\":\"other\",\"action\":\"\",\"native\":\"other\","
+		"\"delivery\":\"k\",\"received\":0}");
+	buf_fini(&out);
+	match_free(m);
+	ruleset_unref(rs);
+	no_leaks();
+}
+
+Test(match_of, a_payload_that_is_no_document_matches_nothing)
+{
+	static const char *const bad[] = { "", "1", "{", "{\"a\":1}x", "{\"a\":01}", "{\"a\":\"\xff\"}" };
+	struct ruleset *rs = MUST_COMPILE("source", "s", "{'auth':'none'}", RULE("r", "'always'"));
+
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		struct delivery_view d = { .source = ruleset_source_at(rs, 0), .event = SLICE("e"), .json = slice_of(bad[i]) };
+		struct match *m;
+		struct err e;
+		cr_assert_eq(ruleset_match(rs, &d, &m, &e), -1, "%s", bad[i]);
+	}
+	ruleset_unref(rs);
+	no_leaks();
+}
+
+Test(match_of, a_list_in_the_payload_means_any_element_with_or_without_brackets)
+{
+	static const struct { const char *when, *json; int fires; } t[] = {
+		{ "{'payload':{'l':'b'}}", "{\"l\":[\"a\",\"b\"]}", 1 },
+		{ "{'payload':{'l[]':'b'}}", "{\"l\":[\"a\",\"b\"]}", 1 },
+		{ "{'payload':{'l[].n':'b'}}", "{\"l\":[{\"n\":\"a\"},{\"n\":\"b\"}]}", 1 },
+		{ "{'payload':{'l[].n':{'ne':'b'}}}", "{\"l\":[{\"n\":\"a\"},{\"n\":\"b\"}]}", 0 },
+		{ "{'payload':{'l[].n':{'ne':'b'}}}", "{\"l\":[]}", 1 },
+		{ "{'payload':{'l[].n':{'ne':'b'}}}", "{}", 0 },
+		{ "{'payload':{'l[].n':{'exists':false}}}", "{\"l\":[]}", 1 },
+		{ "{'payload':{'l':{'exists':true}}}", "{\"l\":[]}", 1 },
+		{ "{'payload':{'l[].t':'x'}}", "{\"l\":[{\"t\":[\"y\",\"x\"]},{\"t\":\"z\"}]}", 1 },
+		{ "{'payload':{'l[].t':'z'}}", "{\"l\":[{\"t\":[\"y\",\"x\"]},{\"t\":\"z\"}]}", 1 },
+		{ "{'payload':{'l[1]':'b'}}", "{\"l\":[\"a\",\"b\"]}", 1 },
+		{ "{'payload':{'[\\\"x.y\\\"].z':1}}", "{\"x.y\":{\"z\":1}}", 1 },
+		{ "{'payload':{'o':{'exists':true}}}", "{\"o\":{}}", 1 },
+		{ "{'payload':{'o':'x'}}", "{\"o\":{}}", 0 },
+		{ "[{'payload':{'a':1}},{'payload':{'b':1}}]", "{\"b\":1}", 1 },
+		{ "{'source':'s','event':'e','delivery':'k*'}", "{}", 1 },
+		{ "{'source':'t'}", "{}", 0 },
+		{ "{'action':{'exists':false}}", "{}", 1 },
+	};
+	for (size_t i = 0; i < COUNT(t); i++) {
+		CLEANUP(freep) char *rule = xprintf("{'on':'s:e','when':%s,'run':{'$fn':1}}", t[i].when);
+		struct ruleset *rs = MUST_COMPILE("source", "s", "{'auth':'none'}", "rule", "r", rule);
+		struct match *m = match(rs, "e", t[i].json);
+		cr_assert_eq((int)match_count(m), t[i].fires, "%s over %s", t[i].when, t[i].json);
+		match_free(m);
+		ruleset_unref(rs);
+	}
+	no_leaks();
+}
+
+Test(match_of, a_name_of_on_means_itself_and_what_continues_it_after_a_dot)
+{
+	static const struct { const char *on, *event; int fires; } t[] = {
+		{ "s:pay", "pay.done", 1 }, { "s:pay.done", "pay.done", 1 }, { "s:pay", "payment", 0 }, { "s:pay.d", "pay.done", 0 },
+		{ "s:*", "anything", 1 }, { "t:pay", "pay", 0 }, { "s:pay.done", "pay", 0 },
+	};
+	for (size_t i = 0; i < COUNT(t); i++) {
+		CLEANUP(freep) char *rule = xprintf("{'on':'%s','when':'always','run':{'$fn':1}}", t[i].on);
+		struct ruleset *rs = MUST_COMPILE("source", "s", "{'auth':'none'}", "source", "t", "{'auth':'none'}", "rule", "r", rule);
+		struct match *m = match(rs, t[i].event, "{}");
+		cr_assert_eq((int)match_count(m), t[i].fires, "%s, %s", t[i].on, t[i].event);
+		match_free(m);
+		ruleset_unref(rs);
+	}
+	no_leaks();
+}
+
+Test(explain, shows_every_condition_of_every_rule_that_listens)
+{
+	struct ruleset *rs = MUST_COMPILE("source", "s", "{'auth':'none'}",
+		RULE("docs", "{'payload':{'files[]':{'#':['docs/**'],'except':'docs/drafts/**'},'ref':'main'}}"),
+		RULE("all", "'always'"),
+		RULE("pick", "{'any':[{'payload':{'a':1}},{'payload':{'b':{'ge':2}}}]}"),
+		"rule", "deaf", "{'on':'s:x','when':'always','run':{'$fn':1}}");
+	struct match *m = match(rs, "e", "{\"ref\":\"dev\",\"files\":[\"src/a\",\"docs/a.md\",\"docs/drafts/x\"],\"b\":3}");
+	struct buf out = BUF(BUF_UNLIMITED);
+
+	match_explain(m, &out, 0);
+	const char *lines[] = {
+		"docs   no match   rules/r.lua:2\n", "all    match   rules/r.lua:3\n", "  ok   on       s:e\n",
+		"  ok   files[]  1 of 3 values: \"docs/a.md\" (\"docs/drafts/x\" excluded)\n",
+		"  NO   ref      want \"main\", got \"dev\"", "  ok   when  always\n",
+		"  ok   any  #1 a: want 1, not in the payload; nearest: ref, files, b\n", "            #2 b: 3, wanted >= 2\n",
+		"3 rules listen to s:e, 2 match\n", "1 rule does not listen to it: deaf\n",
+	};
+	for (size_t i = 0; i < COUNT(lines); i++)
+		cr_assert(strstr(buf_cstr(&out), lines[i]), "wanted %s in:\n%s", lines[i], buf_cstr(&out));
+	buf_clear(&out);
+	match_explain_json(m, &out);
+	json_t *j = json_loads(buf_cstr(&out), 0, NULL);
+	cr_assert(j, "%s", buf_cstr(&out));
+	cr_assert_eq(json_integer_value(json_object_get(j, "listen")), 3);
+	cr_assert_eq(json_array_size(json_object_get(j, "explained")), 3);
+	json_decref(j);
+	buf_fini(&out);
+	match_free(m);
+	ruleset_unref(rs);
+	no_leaks();
+}
+
+/* ---- with a provider ---- */
+
+#define PUSH(more) "{\"ref\":\"refs/heads/main\",\"after\":\"5f3c\",\"message\":\"Fix it\\n\\nwell\",\"repository\":{\"full_name\":\"acme/site\"}," \
+	"\"sender\":{\"login\":\"ada\"},\"commits\":[{\"added\":[\"docs/a.md\"],\"removed\":[],\"modified\":[\"docs/drafts/b.md\"]}]" more "}"
+
+struct heard { const char *on, *event, *action, *json; int fires; };
+
+static int fires(const struct ruleset *rs, const char *event, const char *action, const char *json)
+{
+	struct delivery_view d = { .source = ruleset_source_find(rs, SLICE("hub")), .event = slice_of(event), .action = slice_of(action),
+				   .json = slice_of(json), .delivery_key = "k" };
+	struct match *m;
+	struct err e;
+	cr_assert_eq(ruleset_match(rs, &d, &m, &e), 0, "%s", e.msg);
+	int n = (int)match_count(m);
+	match_free(m);
+	return n;
+}
+
+Test(listening, is_by_common_names_from_any_source_and_by_native_ones_with_it)
+{
+	static const struct heard t[] = {
+		{ "push", "push", "", PUSH(""), 1 },
+		{ "hub:push", "push", "", PUSH(""), 1 },
+		{ "tag", "push", "", "{\"ref\":\"refs/tags/v1\"}", 1 },
+		{ "push", "push", "", "{\"ref\":\"refs/tags/v1\"}", 0 },
+		{ "hub:push", "push", "", "{\"ref\":\"refs/tags/v1\"}", 0 },
+		{ "delete", "push", "", "{\"ref\":\"refs/heads/x\",\"deleted\":true}", 1 },
+		{ "pull_request", "pull_request", "opened", "{}", 1 },
+		{ "pull_request.opened", "pull_request", "opened", "{}", 1 },
+		{ "pull_request.opened", "pull_request", "labeled", "{}", 0 },
+		{ "pull_request.ended", "pull_request", "closed", "{}", 1 },
+		{ "hub:pull_request.closed", "pull_request", "closed", "{}", 1 },
+		{ "hub:fork", "fork", "", "{}", 1 },
+		{ "hub:*", "ping", "", "{}", 1 },
+		{ "ping", "ping", "", "{}", 1 },
+		{ "lan:*", "ping", "", "{}", 0 },
+	};
+	for (size_t i = 0; i < COUNT(t); i++) {
+		CLEANUP(freep) char *rule = xprintf("{'on':'%s','when':'always','run':{'$fn':1}}", t[i].on);
+		struct ruleset *rs = MUST_COMPILE("source", "hub", "{'provider':'forge','secret':{'$secret':'s'}}",
+						  "source", "lan", "{'auth':'none'}", "rule", "r", rule);
+		cr_assert_eq(fires(rs, t[i].event, t[i].action, t[i].json), t[i].fires, "%s, %s.%s", t[i].on, t[i].event, t[i].action);
+		ruleset_unref(rs);
+	}
+	no_leaks();
+}
+
+Test(fields, are_asked_by_their_common_names)
+{
+	static const struct { const char *when; int fires; } t[] = {
+		{ "{'repo':'acme/*','branch':'main','sender':'ada'}", 1 },
+		{ "{'repo':'acme/other'}", 0 },
+		{ "{'branch':{'except':'main'}}", 0 },
+		{ "{'paths':{'#':['docs/**'],'except':'docs/drafts/**'}}", 1 },
+		{ "{'paths':'docs/drafts/**'}", 1 },
+		{ "{'paths':'src/**'}", 0 },
+		{ "{'paths':{'except':'docs/**'}}", 0 },
+		{ "{'title':'Fix it'}", 1 },
+		{ "{'none':[{'title':{'has':'skip'}}]}", 1 },
+		{ "{'any':[{'repo':'acme/other'},{'payload':{'repository.full_name':'acme/site'}}]}", 1 },
+		{ "{'provider':'forge','source':'hub'}", 1 },
+	};
+	for (size_t i = 0; i < COUNT(t); i++) {
+		CLEANUP(freep) char *rule = xprintf("{'on':'push','when':%s,'run':{'$fn':1}}", t[i].when);
+		struct ruleset *rs = MUST_COMPILE("source", "hub", "{'provider':'forge','secret':{'$secret':'s'}}", "rule", "r", rule);
+		cr_assert_eq(fires(rs, "push", "", PUSH("")), t[i].fires, "%s", t[i].when);
+		ruleset_unref(rs);
+	}
+	no_leaks();
+}
+
+Test(fields, that_cannot_be_known_fire_and_say_so)
+{
+	struct ruleset *rs = MUST_COMPILE("source", "hub", "{'provider':'forge','secret':{'$secret':'s'}}",
+		"rule", "docs", "{'on':'push','when':{'paths':'docs/**','branch':'main'},'run':{'$fn':1}}",
+		"rule", "dev", "{'on':'push','when':{'paths':'docs/**','branch':'dev'},'run':{'$fn':1}}");
+	struct delivery_view d = { .source = ruleset_source_at(rs, 0), .event = SLICE("push"), .delivery_key = "k", .received_ms = 5 };
+	struct buf out = BUF(BUF_UNLIMITED);
+	struct match *m;
+	struct err e;
+
+	d.json = slice_of(PUSH(",\"created\":true"));
+	cr_assert_eq(ruleset_match(rs, &d, &m, &e), 0);
+	cr_assert_eq(match_count(m), 1);
+	match_matched_notes_json(m, &out);
+	cr_assert_str_eq(buf_cstr(&out), "[{\"rule\":\"docs\",\"note\":\"paths: want \\\"docs/**\\\", not known: "
+		"the payload of a new branch does not tell it\"}]");
+	buf_clear(&out);
+	match_why_json(m, &out);
+	cr_assert_str_eq(buf_cstr(&out), "[{\"rule\":\"dev\",\"because\":\"branch: want \\\"dev\\\", got \\\"main\\\"\"}]");
+	buf_clear(&out);
+	match_event_json(m, &out);
+	cr_assert_str_eq(buf_cstr(&out), "{\"source\":\"hub\",\"provider\":\"forge\",\"event\":\"push\",\"action\":\"\","
+		"\"native\":\"push\",\"delivery\":\"k\",\"received\":5,\"repo\":\"acme/site\",\"branch\":\"main\","
+		"\"ref\":\"refs/heads/main\",\"sha\":\"5f3c\",\"title\":\"Fix it\",\"sender\":\"ada\",\"created\":true,"
+		"\"unknown\":[\"paths\"]}");
+	buf_clear(&out);
+	match_summary_json(m, &out);
+	cr_assert_str_eq(buf_cstr(&out), "{\"repo\":\"acme/site\",\"ref\":\"refs/heads/main\",\"branch\":\"main\","
+		"\"sha\":\"5f3c\",\"title\":\"Fix it\",\"sender\":\"ada\"}");
+	cr_assert_str_eq(match_event(m), "push");
+	match_free(m);
+	buf_fini(&out);
+	ruleset_unref(rs);
+	no_leaks();
+}
+
+Test(fields, of_an_event_that_no_rule_hears_are_known_all_the_same)
+{
+	struct ruleset *rs = MUST_COMPILE("source", "hub", "{'provider':'forge','secret':{'$secret':'s'}}",
+		"rule", "r", "{'on':'tag','when':{'payload':{'x':1}},'run':{'$fn':1}}");
+	struct delivery_view d = { .source = ruleset_source_at(rs, 0), .event = SLICE("pull_request"), .action = SLICE("opened"),
+				   .json = SLICE("{\"number\":7,\"repository\":{\"full_name\":\"acme/site\"}}") };
+	struct buf out = BUF(BUF_UNLIMITED);
+	struct match *m;
+	struct err e;
+
+	cr_assert_eq(ruleset_match(rs, &d, &m, &e), 0);
+	match_summary_json(m, &out);
+	cr_assert_str_eq(buf_cstr(&out), "{\"repo\":\"acme/site\"}");
+	cr_assert_str_eq(match_action(m), "opened");
+	match_free(m);
+	buf_fini(&out);
+	ruleset_unref(rs);
+	no_leaks();
+}
+
+Test(fields, that_an_event_never_has_are_told_as_such)
+{
+	struct ruleset *rs = MUST_COMPILE("source", "hub", "{'provider':'forge','secret':{'$secret':'s'}}",
+		"rule", "r", "{'on':['push','pull_request'],'when':{'any':[{'branch':'main'},{'base':'main'}]},'run':{'$fn':1}}");
+	struct delivery_view d = { .source = ruleset_source_at(rs, 0), .event = SLICE("pull_request"), .json = SLICE("{\"base\":\"dev\"}") };
+	struct buf out = BUF(BUF_UNLIMITED);
+	struct match *m;
+	struct err e;
+
+	cr_assert_eq(ruleset_match(rs, &d, &m, &e), 0);
+	match_why_json(m, &out);
+	cr_assert_str_eq(buf_cstr(&out), "[{\"rule\":\"r\",\"because\":\"any: #1 branch: want \\\"main\\\", not present on "
+		"pull_request events; #2 base: want \\\"main\\\", got \\\"dev\\\"\"}]");
+	match_free(m);
+	buf_fini(&out);
+	ruleset_unref(rs);
+	no_leaks();
+}
