@@ -12,11 +12,31 @@
 #include "front/edition.h"
 #include "wire/frame.h"
 
+/* The key of an earlier start, where it is whole: a full disk must not keep the front from starting. */
+static int read_key(int state_dirfd, char key[65])
+{
+	struct buf text = BUF(80), bytes = BUF(80);
+	int found = file_read(state_dirfd, CONTROL_KEY_FILE, &text, NULL) == 0 && text.len == 64 &&
+		    hex_parse(buf_slice(&text), &bytes) == 0;
+
+	if (found)
+		memcpy(key, buf_cstr(&text), 65);
+	if (text.ptr)
+		explicit_bzero(text.ptr, text.cap);
+	if (bytes.ptr)
+		explicit_bzero(bytes.ptr, bytes.cap);
+	buf_fini(&text);
+	buf_fini(&bytes);
+	return found;
+}
+
 int auth_make_key(int state_dirfd, char key[65], struct err *e)
 {
 	char random[32];
 	struct buf text = BUF(80);
 
+	if (read_key(state_dirfd, key))
+		return 0;
 	if (getrandom(random, sizeof random, 0) != sizeof random)
 		return err_errno(e, "getrandom");
 	hex_add(&text, (struct slice){ random, sizeof random });
