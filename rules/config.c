@@ -66,11 +66,13 @@ static int class_of(struct slice name)
 
 static int has_port(struct slice address)
 {
+	size_t digits = 0;
 	int64_t port;
-	const char *colon = address.len ? memrchr(address.ptr, ':', address.len) : NULL;
 
-	return colon && colon > address.ptr &&
-	       slice_to_i64(slice_from(address, (size_t)(colon - address.ptr) + 1), 0, 65535, &port) == 0;
+	while (digits < address.len && address.ptr[address.len - 1 - digits] != ':')
+		digits++;
+	return digits + 1 < address.len &&
+	       slice_to_i64(slice_from(address, address.len - digits), 0, 65535, &port) == 0;
 }
 
 static int one_listen(struct compiler *c, const struct node *n, struct listen *out)

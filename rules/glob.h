@@ -1,10 +1,11 @@
-// rules/glob.h - the plain strings of `when`: a pattern over a whole value. Pure; any thread.
-//   *      any run of characters other than '/', also none
-//   **     any run of characters, also none; as a folder of its own it takes the slash behind it along, so that
-//          "a/**/b" matches "a/b", "a/x/b" and "a/x/y/b", and "**/*.md" matches "README.md"
-//   ?      one character other than '/'
-// Nothing else is special: no escape, no class, no brace. Case counts. The time is at most linear in value times pattern,
-// whatever both hold: values come from strangers.
+/* rules/glob.h - the plain strings of `when`: a pattern over a whole value. Pure; any thread.
+ *   *      any run of characters other than a slash, also none
+ *   **     any run of characters, also none. As a folder of its own it takes the slash behind it along: with two stars
+ *          between the slashes of "a//b" the pattern matches "a/b", "a/x/b" and "a/x/y/b", and two stars, a slash and
+ *          "README.md" match "README.md"
+ *   ?      one character other than a slash
+ * Nothing else is special: no escape, no class, no brace. Case counts. The time is at most linear in value times pattern,
+ * whatever both hold: values come from strangers. */
 #pragma once
 #include "base/err.h"
 #include "base/slice.h"
