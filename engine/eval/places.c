@@ -43,6 +43,7 @@ struct reader {
 	size_t at;
 	int depth, functions;           /* brackets and blocks around; functions among them */
 	int is_lost;                    /* a brace is missing: every open table ends here */
+	int is_unended;                 /* the text ended within a block or a parenthesis: which one lacks its end is Lua's to say */
 };
 
 static const struct token *now(const struct reader *r)
@@ -110,8 +111,11 @@ static void say_not_closed(struct reader *r, const struct place_table *t)
 {
 	r->is_lost = 1;
 	fault(r, t->line);
-	diags_add(r->out, DIAG_ERROR, r->file, t->line, t->col, 0, "E003", "this brace is not closed before '" SLICE_FMT "' at line %d",
-		  SLICE_ARG(now(r)->text), now(r)->line);
+	if (now(r)->kind == TOKEN_END)
+		diags_add(r->out, DIAG_ERROR, r->file, t->line, t->col, 0, "E003", "this brace is not closed");
+	else
+		diags_add(r->out, DIAG_ERROR, r->file, t->line, t->col, 0, "E003",
+			  "this brace is not closed before '" SLICE_FMT "' at line %d", SLICE_ARG(now(r)->text), now(r)->line);
 }
 
 static void say_twice(struct reader *r, const struct place_field *f, const struct place_field *first)
@@ -343,6 +347,8 @@ static const struct place_table *read_table(struct reader *r)
 		if (r->at == begin)             /* nothing that a field could begin with */
 			step(r);
 	}
+	if (now(r)->kind == TOKEN_END && is_data(r) && !r->is_lost && !r->is_unended)
+		say_not_closed(r, &t);
 	if (!r->is_lost)
 		step(r);
 	r->depth--;
@@ -445,6 +451,8 @@ static void read_until(struct reader *r, const char *closer)
 		else
 			read_statement_token(r);
 	}
+	if (closer && now(r)->kind == TOKEN_END)
+		r->is_unended = 1;
 	if (!r->is_lost)
 		step(r);
 	r->depth--;

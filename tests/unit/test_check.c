@@ -1,0 +1,278 @@
+/* check: what may be written, and what is said of the rest. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bundle.h"
+#include "no_leaks.h"
+#include "rules/arena.h"
+#include "rules/check.h"
+#include "rules/normalise.h"
+#include "rules/predicate.h"
+#include "rules/provider.h"
+#include "rules/schema.h"
+
+static const char *const providers[] = { "github", "stripe", NULL };
+
+/* Check one declaration of plain data (bundle.h), with a source "github" that is known by name alone; returns what is said. */
+static char *check(const char *path, const char *kind, const char *name, const char *plain)
+{
+	CLEANUP(freep) char *text = value_text(plain);
+	CLEANUP(buf_fini) struct buf out = BUF(BUF_UNLIMITED);
+	struct check_source source = { SLICE("github"), NULL };
+	struct check_context ctx = { &source, 1, providers, 0 };
+	struct diags diags = { 0 };
+	struct node_doc *doc;
+	struct err e;
+
+	cr_assert_eq(node_doc_parse(slice_of(text), &doc, &e), 0, "%s", e.msg);
+	struct check_decl d = { slice_of(kind), slice_of(name), 1, 1, node_doc_root(doc) };
+	struct check_file f = { path, SLICE_NULL, &d, 1 };
+	check_file(&f, &ctx, &diags);
+	diags_print(&diags, &out, 0);
+	diags_fini(&diags);
+	node_doc_free(doc);
+	return buf_take(&out);
+}
+
+static void expect(const char *path, const char *kind, const char *plain, const char *want)
+{
+	CLEANUP(freep) char *got = check(path, kind, strcmp(kind, "config") ? "x" : "", plain);
+	if (want)
+		cr_assert(strstr(got, want), "%s\nno \"%s\" in:\n%s", plain, want, got);
+	else
+		cr_assert_str_eq(got, "", "%s:\n%s", plain, got);
+}
+
+/* A rule that is right but for MEMBERS. */
+static void expect_rule(const char *members, const char *want)
+{
+	CLEANUP(freep) char *plain = xprintf("{%s}", members);
+	expect("rules/r.lua", "rule", plain, want);
+}
+
+#define RUN ",'run':{'$fn':1}"
+static void expect_when(const char *when, const char *want)
+{
+	CLEANUP(freep) char *plain = xprintf("{'on':'push','when':%s" RUN "}", when);
+	expect("rules/r.lua", "rule", plain, want);
+}
+
+Test(check, takes_what_is_right)
+{
+	expect_rule("'on':'push','when':'always'" RUN, NULL);
+	expect_rule("'on':['push','github:*','github:workflow_run.completed'],'when':{'branch':'main'},'timeout':'20m',"
+		    "'env':{'A':'{title} {{x}'},'secrets':['npm-token'],'checkout':true,"
+		    "'steps':[{'#':['a'],'sh':'make','timeout':'1m','cwd':'web','env':{'B':''},'allow_failure':true},{'exec':['make','-j2']}]", NULL);
+	expect("pushrod.lua", "config", "{'url':'https://x','listen':[{'#':['0.0.0.0:1'],'serve':['hooks']},'[::1]:2'],"
+	       "'jobs':{'max':3,'timeout':'1h','memory':'4GiB','log':'1MiB','roots':['/srv'],'file_urls':false},"
+	       "'keep':{'deliveries':'30d','bodies':'2GiB','jobs':'90d'}}", NULL);
+	expect("pushrod.lua", "config", "{'listen':'127.0.0.1:80'}", NULL);
+	expect("pushrod.lua", "source", "{'provider':'github','secret':{'$secret':'a'},'path':'/in/x','reply':'terse'}", NULL);
+	expect("pushrod.lua", "source", "{'provider':'github','secret':[{'$secret':'a'},{'#':[{'$secret':'b'}],'not_after':'2026-12-01'}]}", NULL);
+	expect("pushrod.lua", "source", "{'auth':'none'}", NULL);
+	no_leaks();
+}
+
+Test(check, tells_unknown_keys_with_the_one_that_was_meant)
+{
+	expect_rule("'on':'push','when':'always','timout':'5m'" RUN, "unknown rule key 'timout', did you mean 'timeout'? [E101]");
+	expect_rule("'on':'push','when':'always','queue':{'limit':1}" RUN, "unknown rule key 'queue'");
+	expect_rule("'om':'push','when':'always'" RUN, "unknown rule key 'om', did you mean 'on'?");
+	expect("pushrod.lua", "config", "{'job':{}}", "unknown config key 'job', did you mean 'jobs'?");
+	expect("pushrod.lua", "config", "{'jobs':{'maxx':1}}", "unknown jobs key 'maxx', did you mean 'max'?");
+	CLEANUP(freep) char *got = check("rules/r.lua", "rule", "x", "{'om':'push','when':'always'" RUN "}");
+	cr_assert(!strstr(got, "has no on"), "a misspelt key is not missing too:\n%s", got);
+	no_leaks();
+}
+
+Test(check, tells_types_in_words_of_the_file)
+{
+	expect_rule("'on':'push','when':'always','timeout':10" RUN, "timeout: want a duration such as \"10m\", got the number 10");
+	expect_rule("'on':'push','when':'always','timeout':'10'" RUN, "timeout: want a duration such as \"10m\", got \"10\"");
+	expect_rule("'on':'push','when':'always','timeout':'0s'" RUN, "\"0s\" is not between 1 and");
+	expect_rule("'on':'push','when':'always','checkout':'yes'" RUN, "checkout: want true or false, got \"yes\"");
+	expect_rule("'on':'push','when':'always','env':{'A':1}" RUN, "A: want a string, got the number 1");
+	expect_rule("'on':'push','when':'always','env':{'A':{'$secret':'k'}}" RUN, "A: want a string, got secret \"k\"");
+	expect_rule("'on':'push','when':'always','env':{'9A':''}" RUN, "'9A' cannot be the name of an environment variable");
+	expect_rule("'on':'push','when':'always','env':['A']" RUN, "env: write env = { NAME = … }");
+	expect_rule("'on':'push','when':'always','secrets':['a/b']" RUN, "a secret's name is made of");
+	expect_rule("'on':'push','when':'always','secrets':'a'" RUN, "secrets: want a list of these: the name of a secret, got \"a\"");
+	expect_rule("'on':'push','when':'always','run':'make'", "run: want a function, got \"make\"");
+	expect("pushrod.lua", "config", "{'jobs':{'max':0}}", "max: want a whole number from 1 to 1024, got the number 0");
+	expect("pushrod.lua", "config", "{'jobs':{'max':1.5}}", "got the number 1.5");
+	expect("pushrod.lua", "config", "{'jobs':{'memory':'1GB'}}", "memory: want a size such as \"64MiB\", got \"1GB\"");
+	expect("pushrod.lua", "config", "{'jobs':8}", "jobs: want a table, got the number 8");
+	expect("pushrod.lua", "config", "{'listen':'localhost'}", "listen: want an address");
+	expect("pushrod.lua", "config", "{'listen':[{'#':['a:1'],'serve':['page']}]}", "want \"hooks\" or \"pages\" or \"topics\", got \"page\", did you mean 'pages'?");
+	expect("pushrod.lua", "config", "{'listen':[{'serve':['hooks']}]}", "the address is missing");
+	expect("pushrod.lua", "source", "{'provider':'githb','secret':{'$secret':'a'}}", "there is no provider 'githb', did you mean 'github'?");
+	expect("pushrod.lua", "source", "{'provider':'github','secret':'plain'}", "secret: want secret \"name\" or a table or a list of these: secret \"name\" or a table, got \"plain\"");
+	expect("pushrod.lua", "source", "{'provider':'github','secret':{'$secret':'a'},'path':'x y'}", "path: want a path");
+	expect("pushrod.lua", "source", "{'provider':'github','secret':[{'#':[{'$secret':'b'}],'not_after':'soon'}]}", "not_after: want a day");
+	no_leaks();
+}
+
+Test(check, tells_of_one_brace_too_few_and_how_it_should_be)
+{
+	expect_rule("'on':'push','when':'always','steps':{'#':['x'],'sh':'true'}", "write steps = { { \"x\", sh = \"true\" } }");
+	expect("pushrod.lua", "config", "{'listen':{'#':['0.0.0.0:8443'],'serve':['hooks']}}", "write listen = { { \"0.0.0.0:8443\", serve = { … } } }");
+	expect_when("{'any':{'branch':'main'}}", "write any = { { branch = \"main\" } }");
+	expect_rule("'on':'push','when':'always','secrets':{'#':['a'],'b':1}" RUN, "secrets is a list, and 'b' is a key in it");
+	no_leaks();
+}
+
+Test(check, a_rule_does_one_thing_for_events_that_it_names)
+{
+	expect_rule("'on':'push','when':'always'", "does nothing");
+	expect_rule("'on':'push','when':'always','steps':[{'sh':'x'}]" RUN, "has both run and steps");
+	expect_rule("'on':'push','when':'always','steps':[]", "steps: the list is empty");
+	expect_rule("'on':'push','when':'always','steps':[{'#':['x']}]", "this step does nothing");
+	expect_rule("'on':'push','when':'always','steps':[{'sh':'x','exec':['y']}]", "both sh and exec");
+	expect_rule("'on':'push','when':'always','steps':[{'#':['x','y'],'sh':'z'}]", "only the name stands without a key");
+	expect_rule("'on':'push','when':'always','steps':[{'sh':''}]", "sh: the string is empty");
+	expect_rule("'on':'push','when':'always','steps':['make']", "got \"make\"");
+	expect_rule("'when':'always'" RUN, "rule 'x' has no on");
+	expect_rule("'on':'push'" RUN, "rule 'x' has no when");
+	expect_rule("'on':'push','when':'sometimes'" RUN, "want a table of tests or \"always\"");
+	expect_when("{}", "when is empty");
+	no_leaks();
+}
+
+Test(check, a_declaration_has_its_place_and_its_name_once)
+{
+	struct check_decl d[2] = { { SLICE("rule"), SLICE("a"), 1, 1, NULL }, { SLICE("rule"), SLICE("a"), 5, 1, NULL } };
+	struct check_file f = { "rules/r.lua", SLICE_NULL, d, 2 };
+	struct check_context ctx = { 0 };
+	struct diags diags = { 0 };
+
+	check_file(&f, &ctx, &diags);
+	cr_assert_eq(diags.n, 1);
+	cr_assert_eq(diags.list[0].line, 5);
+	cr_assert_str_eq(diags.list[0].text, "there is a rule 'a' already, at line 1");
+	diags_fini(&diags);
+	expect("rules/r.lua", "config", "{}", "a config belongs in pushrod.lua");
+	expect("pushrod.lua", "rule", "{'on':'push','when':'always'" RUN "}", "a rule belongs in rules/*.lua");
+	expect("pushrod.lua", "source", "{'provider':'github'}", "source 'x' has no secret");
+	expect("pushrod.lua", "source", "{'secret':{'$secret':'a'}}", "source 'x' has no provider");
+	expect("pushrod.lua", "source", "{'auth':'none','secret':{'$secret':'a'}}", "only one can be meant");
+	CLEANUP(freep) char *reserved = check("pushrod.lua", "source", "cron", "{'auth':'none'}");
+	CLEANUP(freep) char *odd = check("pushrod.lua", "source", "a:b", "{'auth':'none'}");
+	cr_assert(strstr(reserved, "is a word of the language"), "%s", reserved);
+	cr_assert(strstr(odd, "a source's name is made of"), "%s", odd);
+	no_leaks();
+}
+
+Test(check, on_names_events_that_there_are)
+{
+	expect_rule("'on':'psuh','when':'always'" RUN, "unknown event 'psuh', did you mean 'push'?");
+	expect_rule("'on':['push','pul_request.opened'],'when':'always'" RUN, "did you mean 'pull_request'?");
+	expect_rule("'on':'githb:push','when':'always'" RUN, "pushrod.lua declares no source 'githb', did you mean 'github'?");
+	expect_rule("'on':'github','when':'always'" RUN, "'github' is a source: write \"github:*\"");
+	expect_rule("'on':'*','when':'always'" RUN, "'*' stands for all events of one source");
+	expect_rule("'on':'github:pu*','when':'always'" RUN, "and nowhere else");
+	expect_rule("'on':'github:','when':'always'" RUN, "names no event");
+	expect_rule("'on':'push.','when':'always'" RUN, "ends in a dot");
+	expect_rule("'on':'rule:succeeded','when':'always'" RUN, "this version has no 'rule:' events yet");
+	expect_rule("'on':5,'when':'always'" RUN, "on: want an event such as \"push\"");
+	expect_rule("'on':[],'when':'always'" RUN, "on: the list is empty");
+	no_leaks();
+}
+
+Test(check, a_missing_source_is_not_held_against_a_rule_where_pushrod_lua_is_broken)
+{
+	CLEANUP(freep) char *text = value_text("{'on':'other:push','when':'always'" RUN "}");
+	struct check_context ctx = { .sources_unknown = 1 };
+	struct diags diags = { 0 };
+	struct node_doc *doc;
+	struct err e;
+
+	cr_assert_eq(node_doc_parse(slice_of(text), &doc, &e), 0);
+	struct check_decl d = { SLICE("rule"), SLICE("x"), 1, 1, node_doc_root(doc) };
+	struct check_file f = { "rules/r.lua", SLICE_NULL, &d, 1 };
+	check_file(&f, &ctx, &diags);
+	cr_assert_eq(diags.n, 0);
+	node_doc_free(doc);
+	no_leaks();
+}
+
+Test(check, when_asks_about_fields_that_there_are)
+{
+	expect_when("{'brunch':'main'}", "unknown field 'brunch' in when, did you mean 'branch'?");
+	expect_when("{'zebra':'main'}", "what the payload holds is asked under payload");
+	expect_when("{'any':[{'bsae':'x'}]}", "did you mean 'base'?");
+	expect_when("[{'branch':'a'},{'tag':'b'}]", NULL);
+	expect_when("[{'branch':'a'},{}]", "an empty table holds for every event");
+	expect_when("['main']", "when: want a table of tests, as in { branch = \"main\" }, got \"main\"");
+	expect_when("{'#':[{'branch':'a'}],'tag':'b'}", "either a table of tests or a list");
+	expect_when("{'any':'main'}", "any: want a list of tables of tests");
+	expect_when("{'none':[]}", "none: want a list of tables of tests");
+	expect_when("{'all':[{'#':['x'],'branch':'a'}]}", "this value tests no field");
+	no_leaks();
+}
+
+Test(check, tests_compare_with_what_could_be_equal)
+{
+	expect_when("{'branch':['main','v*'],'paths':{'#':['docs/**'],'except':['a','b']},'draft':false,'number':5}", NULL);
+	expect_when("{'branch':{'except':'main'},'number':{'ge':5,'lt':9},'message':{'has':['a','b']},'tag':{'exists':true}}", NULL);
+	expect_when("{'branch':5}", "branch is a string, and never equals the number 5: nothing is converted");
+	expect_when("{'draft':'false'}", "draft is true or false, and never equals \"false\"");
+	expect_when("{'number':['5']}", "number is a number, and never equals \"5\"");
+	expect_when("{'branch':{'eq':5}}", "branch is a string, and never equals the number 5");
+	expect_when("{'branch':[]}", "branch: an empty table tests nothing");
+	expect_when("{'branch':[['a']]}", "not with a table");
+	expect_when("{'branch':{'$secret':'a'}}", "not with secret \"a\"");
+	expect_when("{'branch':{'ends':'x'}}", "branch: unknown operator 'ends'");
+	expect_when("{'branch':{'hass':'x'}}", "did you mean 'has'?");
+	expect_when("{'branch':{'#':['x'],'has':'y'}}", "a list and operators cannot stand in one table");
+	expect_when("{'branch':{'exists':'yes'}}", "exists: want true or false, got \"yes\"");
+	expect_when("{'number':{'ge':true}}", "ge: want a number or a string, got true");
+	expect_when("{'message':{'has':5}}", "has: want a string, got the number 5");
+	expect_when("{'branch':'refs/heads/main'}", "warning: branch is the short name: write \"main\"");
+	no_leaks();
+}
+
+Test(check, payload_is_open_and_its_paths_are_read)
+{
+	expect_when("{'payload':{'a.b':1,'a[0].b':'x','a[].b':{'exists':true},'n':null}}", NULL);
+	expect_when("{'payload':{'a..b':1}}", "a..b");
+	expect_when("{'payload':{}}", "payload: want a table of paths");
+	expect_when("{'payload':'x'}", "payload: want a table of paths");
+	expect_when("{'payload':{'a':{'gee':1}}}", "a: unknown operator 'gee'");
+	no_leaks();
+}
+
+Test(check, templates_name_fields)
+{
+	expect_rule("'on':'push','when':'always','env':{'T':'{titel}'}" RUN, "{titel} is no field of an event, did you mean 'title'?");
+	expect_rule("'on':'push','when':'always','env':{'T':'{title'}" RUN, "a { that is never closed");
+	expect_rule("'on':'push','when':'always','env':{'T':'{source} {{}'}" RUN, NULL);
+	no_leaks();
+}
+
+Test(check, every_operator_of_the_schema_compiles_and_every_row_says_what_it_is)
+{
+	struct arena *a = arena_new();
+
+	for (size_t i = 0; i < schema_operator_count; i++) {
+		CLEANUP(freep) char *text = xprintf("{\"m\":{\"%s\":%s}}", schema_operators[i].name,
+						    schema_operators[i].operand == OPERAND_BOOL ? "true" : "\"x\"");
+		struct diags d = { 0 };
+		struct predicate p;
+		struct node_doc *doc;
+		struct err e;
+		cr_assert_eq(node_doc_parse(slice_of(text), &doc, &e), 0);
+		cr_assert_eq(predicate_compile(node_doc_root(doc), "f", a, &p, &d), 0, "%s", schema_operators[i].name);
+		predicate_fini(&p);
+		node_doc_free(doc);
+		diags_fini(&d);
+	}
+	for (size_t i = 0; i < schema_decl_count; i++)
+		for (size_t k = 0; schema_decls[i].table && k < schema_decls[i].table->n; k++) {
+			const struct schema_key *key = &schema_decls[i].table->keys[k];
+			cr_assert(key->doc && key->types[0].kind && (key->example || key->types[0].table), "%s", key->name);
+		}
+	arena_free(a);
+	no_leaks();
+}
