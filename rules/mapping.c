@@ -21,7 +21,8 @@
 static const char *const converters[CONV_COUNT] = {
 	[CONV_COPY] = "", [CONV_TEXT] = "text", [CONV_BRANCH_OF] = "branch_of", [CONV_TAG_OF] = "tag_of", [CONV_BRANCH_REF] = "branch_ref",
 	[CONV_TAG_REF] = "tag_ref", [CONV_PULL_REF] = "pull_ref", [CONV_MERGE_REF] = "merge_ref", [CONV_OWNER_OF] = "owner_of",
-	[CONV_FIRST_LINE] = "first_line", [CONV_LOWER] = "lower", [CONV_LAST] = "last", [CONV_IS_ZERO] = "is_zero", [CONV_NOT] = "not", [CONV_DIFFERS] = "differs",
+	[CONV_FIRST_LINE] = "first_line", [CONV_LOWER] = "lower", [CONV_LAST] = "last",
+	[CONV_IS_ZERO] = "is_zero", [CONV_NOT] = "not", [CONV_DIFFERS] = "differs",
 };
 
 static int add_path(struct descriptor_reader *d, const struct node *at, struct slice path)

@@ -3,8 +3,9 @@
 #include "cli/command.h"
 #include "rules/ruleset.h"
 
-/* Evaluate and compile DIR. BUNDLE (the caller's, empty) gets what eval made of it. Diagnostics go to DIAGS (owned by the caller) in any case. EXIT_OK and *out owned; or
- * EXIT_FAILED: errors in DIAGS, or, said on stderr, no directory, a time-out. */
+/* Evaluate and compile DIR. BUNDLE (the caller's, empty) gets what eval made of it; diagnostics go to DIAGS (owned by the
+ * caller) in any case. EXIT_OK and *out owned; or EXIT_FAILED: errors in DIAGS, or, said on stderr, no directory, a
+ * time-out. */
 int site_load(const struct command *c, const char *dir, struct buf *bundle, struct diags *diags, struct ruleset **out);
 /* DIR where NAMED is NULL: $PUSHROD_SITE, else ".". */
 const char *site_dir(const char *named);

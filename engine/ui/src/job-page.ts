@@ -91,7 +91,7 @@ export class JobPage extends Page {
     const step = this.steps.find((s) => s.number === number);
     if (!step) {
       const name = String(data["name"] ?? number);
-      this.steps.push({ number, name, state, ms: undefined, began: Date.now() });
+      this.steps.push({ number, name, state, ms: state === "running" ? undefined : Number(data["ms"] ?? 0), began: Date.now() });
       this.log.add({ kind: "step", step: number, text: name, state, note: "" });
       return;
     }
@@ -150,7 +150,7 @@ export class JobPage extends Page {
         <nav class="steps" aria-label="Steps"><ol>
           ${this.steps.map((s) => html`<li><button class="step state-${s.state}" @click=${() => this.log.show(s.number)}>
             <span class="step-mark" aria-hidden="true">${mark(s.state)}</span><span class="step-name">${s.name}</span>
-            <span class="step-took"><span class="hidden">${s.state} </span>${duration(s.ms ?? Date.now() - s.began)}</span></button></li>`)}
+            <span class="step-took"><span class="hidden">${s.state} </span>${s.state === "skipped" ? "" : duration(s.ms ?? Date.now() - s.began)}</span></button></li>`)}
           ${this.pending().map((name) => html`<li><span class="step state-queued"><span class="step-mark" aria-hidden="true">${mark("queued")}</span>
             <span class="step-name">${name}</span></span></li>`)}
         </ol>
