@@ -68,10 +68,10 @@ void journal_id_add(struct buf *out, const struct journal_id *id)
 
 size_t journal_settled(struct slice bytes)
 {
-	const char *last = bytes.len ? memrchr(bytes.ptr, '\n', bytes.len) : NULL;
-	while (last && last > bytes.ptr && last[-1] != '\n')
-		last = memrchr(bytes.ptr, '\n', (size_t)(last - bytes.ptr));
-	return last && last > bytes.ptr ? (size_t)(last - bytes.ptr) + 1 : 0;
+	for (size_t n = bytes.len; n >= 2; n--)
+		if (bytes.ptr[n - 1] == '\n' && bytes.ptr[n - 2] == '\n')
+			return n;
+	return 0;
 }
 
 /* Take "NAME: value\n" off the front of *rest. */
