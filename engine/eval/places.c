@@ -440,12 +440,32 @@ static void read_statement_token(struct reader *r)
 	r->functions -= is_function;
 }
 
-/* Up to and with CLOSER; NULL: to the end of the text. */
+/* A bracket that closes nothing in here belongs to something around: this block has no end. */
+static int leaves_block(struct reader *r, const char *closer, const struct token *opener)
+{
+	const struct token *t = now(r);
+	int is_block = closer && (closer[0] == 'e' || closer[0] == 'u');
+
+	if (!is_block || !(token_is(t, "}") || token_is(t, ")") || token_is(t, "]")))
+		return 0;
+	fault(r, opener->line);
+	diags_add(r->out, DIAG_ERROR, r->file, opener->line, opener->col, 0, "E003",
+		  "this '" SLICE_FMT "' has no '%s' before '" SLICE_FMT "' at line %d", SLICE_ARG(opener->text), closer,
+		  SLICE_ARG(t->text), t->line);
+	return 1;
+}
+
+/* Up to and with CLOSER; NULL: to the end of the text. What opened it stands just before. */
 static void read_until(struct reader *r, const char *closer)
 {
+	const struct token *opener = r->at ? now(r) - 1 : now(r);
+	int is_left = 0;
+
 	r->depth++;
 	while (now(r)->kind != TOKEN_END && !(closer && (r->is_lost || token_is(now(r), closer)))) {
 		r->is_lost = 0;
+		if ((is_left = leaves_block(r, closer, opener)))
+			break;
 		if (r->depth > DEPTH_MAX)
 			step(r);
 		else
@@ -453,7 +473,7 @@ static void read_until(struct reader *r, const char *closer)
 	}
 	if (closer && now(r)->kind == TOKEN_END)
 		r->is_unended = 1;
-	if (!r->is_lost)
+	if (!r->is_lost && !is_left)
 		step(r);
 	r->depth--;
 }

@@ -255,8 +255,9 @@ Test(eval, a_missing_brace_is_told_where_it_opens)
 {
 	expect_in_rules("rule \"a\" {\n  when = { b = 1,\n  c = 2 }\n\nrule \"b\" { }\n", "rules/r.lua:1:10: error: this brace is not closed before 'rule' at line 5");
 	expect_in_rules("rule \"a\" {\n  b = { 1,\n", "rules/r.lua:2:7: error: this brace is not closed");
-	expect_in_rules("rule \"a\" {\n  run = function(job) if job then end\n}\n", "'end' expected (to close 'function' at line 2)");
-	expect_in_rules("local x = f({\n  1,\n  2 )", "rules/r.lua:1:13: note: this is the brace that is open");
+	expect_in_rules("rule \"a\" {\n  run = function(job) if job then end\n}\n", "rules/r.lua:2:9: error: this 'function' has no 'end' before '}' at line 3");
+	expect_in_rules("rule \"a\" {\n  run = function(job)\n", "'end' expected (to close 'function' at line 2)");
+	expect_in_rules("local f = function()\n  local t = {\n  1\n  2 }\nend", "rules/r.lua:2:13: note: this is the brace that is open");
 	no_leaks();
 }
 
