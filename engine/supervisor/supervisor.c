@@ -18,10 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -35,12 +35,15 @@
 #include "wire/frame.h"
 #include "wire/role.h"
 
-#define LISTENERS_MAX 32
+#define LISTENERS_MAX 16                /* as many as a front takes; one is the control socket */
+#define INHERITED_MAX 32
 #define DEBOUNCE_MS 200                 /* after the last change of a file */
 #define SWEEP_MS 10000
 #define TELL_MS 5000
 #define FRONT_GRACE_MS 10000            /* for its connections, at the end */
+#define FRONT_BACKOFF_MAX_MS 1000       /* it is back within a second, whatever ends it */
 #define BACKOFF_MAX_MS 5000
+#define FALLS_MAX 20                    /* in a row, and never ready: no restart will help */
 #define STEADY_MS 10000                 /* a role that lived so long starts again at once */
 
 enum which { FRONT, RUNNER, ROLES };
@@ -52,6 +55,7 @@ struct child {
 	int is_ready;
 	int64_t started_ms, start_at_ms;        /* mono; start_at 0: not due */
 	int falls;                      /* deaths in a row, each soon after its start */
+	int unready_falls;              /* those of them before it was ready */
 };
 
 struct supervisor {
@@ -67,7 +71,10 @@ struct supervisor {
 	struct buf offered;             /* the one the front is looking at; empty: none */
 	struct evaluation evaluation;
 	int64_t reload_at_ms;
-	int is_wanted_again;            /* a change came during an evaluation */
+	int is_wanted_again;            /* a change came during an evaluation, or while the front looks */
+	int is_wanted_when_ready;       /* a bundle came while no front could take it */
+	pid_t inherited[INHERITED_MAX]; /* children from before the exec that made us: not ours to end */
+	int n_inherited;
 	int has_greeted;
 	enum ending ending;
 	int64_t force_at_ms;
@@ -122,6 +129,29 @@ static int tell_rules(struct supervisor *s, struct slice bundle, int is_start, s
 	return fd < 0 ? -1 : tell_fd(&s->child[FRONT], FRAME_RULES, is_start, "", fd);
 }
 
+/* ---- what systemd is told of a reload ---- */
+
+static void begin_reloading(void)
+{
+	struct timespec now;
+	char text[128];
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=evaluating the rules",
+		 (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+	notify_systemd(text);
+}
+
+/* However it ended: nothing is on offer any more. */
+static void end_reloading(struct supervisor *s)
+{
+	buf_clear(&s->offered);
+	if (s->is_wanted_again)
+		s->reload_at_ms = mono_ms();
+	s->is_wanted_again = 0;
+	notify_systemd("READY=1\nSTATUS=serving");
+}
+
 /* ---- starting ---- */
 
 static const char *const role_names[] = { [FRONT] = "front", [RUNNER] = "runner" };
@@ -129,11 +159,12 @@ static const char *const role_names[] = { [FRONT] = "front", [RUNNER] = "runner"
 static int start_role(struct supervisor *s, enum which which, struct err *e)
 {
 	/* Secrets in the environment are the front's alone: no job is ever started from it. */
-	static const char *const pass_front[] = { "PUSHROD_LOG", "PUSHROD_SECRET_*", "CREDENTIALS_DIRECTORY", "TZ", "*SAN_OPTIONS", "ASAN_OPTIONS",
-						  "UBSAN_OPTIONS", "LSAN_OPTIONS", NULL };
-	static const char *const pass_runner[] = { "PUSHROD_LOG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "ASAN_OPTIONS", "UBSAN_OPTIONS",
-						   "LSAN_OPTIONS", NULL };
-	const char *front[] = { "pushrod", "@front", s->site, s->state, NULL }, *runner[] = { "pushrod", "@runner", s->state, NULL };
+	static const char *const pass_front[] = { "PUSHROD_LOG", "PUSHROD_SECRET_*", "CREDENTIALS_DIRECTORY", "TZ",
+						  "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", NULL };
+	static const char *const pass_runner[] = { "PUSHROD_LOG", "PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE",
+						   "SSL_CERT_DIR", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", NULL };
+	const char *const front[] = { "pushrod", "@front", s->site, s->state, NULL };
+	const char *const runner[] = { "pushrod", "@runner", s->state, NULL };
 	struct child *c = &s->child[which];
 	int pair[2];
 
@@ -181,41 +212,57 @@ static void start_due(struct supervisor *s, enum which which)
 
 /* ---- endings of roles ---- */
 
-static int64_t backoff_ms(int falls)
+static int64_t backoff_ms(enum which which, int falls)
 {
 	static const int64_t steps[] = { 0, 0, 200, 500, 1000, 2000 };
-	return falls < (int)COUNT(steps) ? steps[falls] : BACKOFF_MAX_MS;
+	int64_t ms = falls < (int)COUNT(steps) ? steps[falls] : BACKOFF_MAX_MS;
+
+	return which == FRONT && ms > FRONT_BACKOFF_MAX_MS ? FRONT_BACKOFF_MAX_MS : ms;
+}
+
+/* Everything that descends from us, but the roles, an evaluation and what we found when we began. */
+static void end_strays(const struct supervisor *s)
+{
+	pid_t keep[ROLES + 1 + INHERITED_MAX] = { s->child[FRONT].role.pid, s->child[RUNNER].role.pid, s->evaluation.role.pid };
+
+	memcpy(keep + ROLES + 1, s->inherited, (size_t)s->n_inherited * sizeof *keep);
+	int left = children_kill(keep, ROLES + 1 + s->n_inherited, SWEEP_MS);
+	if (left)
+		log_error("processes of dead jobs cannot be ended", "count=%d", left);
+}
+
+static void give_up(struct supervisor *s, const char *which)
+{
+	fprintf(stderr, "pushrod serve: the %s does not start (see above)\n", which);
+	s->status = 1;
+	s->ending = ENDING_FORCED;
 }
 
 static void on_exited(struct supervisor *s, enum which which)
 {
-	struct child *c = &s->child[which], *other = &s->child[which == FRONT ? RUNNER : FRONT];
-	char text[64];
-	int status = role_reap(&c->role), was_ready = c->is_ready;
+	struct child *c = &s->child[which];
+	int was_ready = c->is_ready, status = role_reap(&c->role);
+	char how[64];
 
 	fd_closep(&c->fd);
-	c->role.pid = 0;
 	c->is_ready = 0;
-	role_status_text(status, text);
-	if (which == RUNNER) {
-		pid_t keep[] = { other->role.pid, s->evaluation.role.pid };
-		int left = children_kill(keep, (int)COUNT(keep), SWEEP_MS);
-		if (left)
-			log_error("processes of dead jobs cannot be ended", "count=%d", left);
-	}
+	role_status_text(status, how);
+	if (which == RUNNER)
+		end_strays(s);
 	if (s->ending != ENDING_NOT)
 		return;
-	log_warn("a role ended, starting it anew", "which=%s how=\"%s\"", role_names[which], text);
-	if (!was_ready && !s->has_greeted && which == FRONT && WIFEXITED(status)) {
-		fprintf(stderr, "pushrod serve: the front could not start (see above)\n");
-		s->status = 1;
-		s->ending = ENDING_FORCED;
+	log_warn("a role ended, starting it anew", "which=%s how=\"%s\"", role_names[which], how);
+	c->falls = mono_ms() - c->started_ms > STEADY_MS ? 1 : c->falls + 1;
+	c->unready_falls = was_ready ? 0 : c->unready_falls + 1;
+	if ((!s->has_greeted && which == FRONT && WIFEXITED(status)) || c->unready_falls == FALLS_MAX) {
+		give_up(s, role_names[which]);
 		return;
 	}
-	c->falls = mono_ms() - c->started_ms > STEADY_MS ? 1 : c->falls + 1;
-	c->start_at_ms = mono_ms() + backoff_ms(c->falls) + 1;
-	if (which == FRONT && s->offered.len)
-		buf_clear(&s->offered);
+	c->start_at_ms = mono_ms() + backoff_ms(which, c->falls) + 1;
+	if (which == FRONT && s->offered.len) {
+		log_warn("the front ended over new rules, the old ones stay in force", "bytes=%zu", s->offered.len);
+		end_reloading(s);
+	}
 }
 
 /* ---- what the roles say ---- */
@@ -231,8 +278,8 @@ static void greet(struct supervisor *s)
 	buf_addf(&text, "%lld\n", (long long)getpid());
 	if (file_write_durable(s->state_dirfd, "ready", buf_slice(&text), 0600, &e) < 0)
 		log_warn("STATE/ready cannot be written", "reason=\"%s\"", e.msg);
-	fprintf(stderr, "pushrod %s serves %s (%zu %s, %zu %s)\n", PUSHROD_VERSION, s->url, s->o->n_rules, s->o->n_rules == 1 ? "rule" : "rules",
-		s->o->n_sources, s->o->n_sources == 1 ? "source" : "sources");
+	fprintf(stderr, "pushrod %s serves %s (%zu %s, %zu %s)\n", PUSHROD_VERSION, s->url, s->o->n_rules,
+		s->o->n_rules == 1 ? "rule" : "rules", s->o->n_sources, s->o->n_sources == 1 ? "source" : "sources");
 	notify_systemd("READY=1\nSTATUS=serving");
 }
 
@@ -241,6 +288,9 @@ static void on_front_said(struct supervisor *s, const struct frame *f)
 	if (f->type == FRAME_READY) {
 		s->child[FRONT].is_ready = 1;
 		greet(s);
+		if (s->is_wanted_when_ready)
+			s->reload_at_ms = mono_ms();
+		s->is_wanted_when_ready = 0;
 	} else if (f->type == FRAME_RELOAD) {
 		s->reload_at_ms = mono_ms();
 	} else if (f->type == FRAME_RULES_DONE && s->offered.len) {
@@ -252,8 +302,21 @@ static void on_front_said(struct supervisor *s, const struct frame *f)
 		} else {
 			log_warn("the new rules are refused, the old ones stay in force", "reason=\"" SLICE_FMT "\"", SLICE_ARG(f->text));
 		}
-		buf_clear(&s->offered);
-		notify_systemd("READY=1\nSTATUS=serving");
+		end_reloading(s);
+	}
+}
+
+/* A second READY of the runner: 1, it has lost its front; 2, its front broke the rules of the frames. */
+static void on_runner_said(struct supervisor *s, const struct frame *f)
+{
+	if (f->type != FRAME_READY)
+		return;
+	s->child[RUNNER].is_ready = 1;
+	if (f->n[0] == 2) {
+		log_error("the runner says that the front broke the rules, ending it", "pid=%d", (int)s->child[FRONT].role.pid);
+		role_kill(&s->child[FRONT].role);
+	} else if (f->n[0] == 1 && s->child[FRONT].is_ready) {
+		join(s);
 	}
 }
 
@@ -265,16 +328,14 @@ static void hear(struct supervisor *s, enum which which)
 	struct frame f;
 
 	while ((out = frame_recv(c->fd, peers[which], &s->scratch, &f)) == FRAME_OK) {
-		if (f.type == FRAME_HELLO && f.n[0] != FRAME_VERSION)
+		if (f.type == FRAME_HELLO && f.n[0] != FRAME_VERSION) {
 			out = FRAME_BAD;
-		else if (which == FRONT)
-			on_front_said(s, &f);
-		else if (f.type == FRAME_READY && f.n[0])
-			join(s);                        /* it has lost its front, and the front is there */
-		else if (f.type == FRAME_READY)
-			c->is_ready = 1;
-		if (out == FRAME_BAD)
 			break;
+		}
+		if (which == FRONT)
+			on_front_said(s, &f);
+		else
+			on_runner_said(s, &f);
 	}
 	if (out == FRAME_BAD) {
 		log_error("a role said what it may not say, ending it", "which=%s", role_names[which]);
@@ -291,33 +352,33 @@ static void begin_reload(struct supervisor *s)
 	struct err e;
 
 	s->reload_at_ms = 0;
-	if (s->evaluation.fd >= 0) {
+	if (s->evaluation.fd >= 0 || s->offered.len) {
 		s->is_wanted_again = 1;
 		return;
 	}
-	notify_systemd("RELOADING=1\nSTATUS=evaluating the rules");
-	if (evaluate_start(s->site, NULL, &s->evaluation, &e) < 0)
-		log_error("the site cannot be evaluated", "reason=\"%s\"", e.msg);
+	begin_reloading();
+	if (evaluate_start(s->site, NULL, &s->evaluation, &e) == 0)
+		return;
+	log_error("the site cannot be evaluated", "reason=\"%s\"", e.msg);
+	end_reloading(s);
 }
 
+/* Offered also where nothing changed: the front may be showing a mistake that is mended by going back. */
 static void end_reload(struct supervisor *s)
 {
-	CLEANUP(buf_fini) struct buf bundle = BUF(EVALUATE_MAX_BYTES);
 	struct err e = { 0 };
 
-	if (evaluate_finish(&s->evaluation, &bundle, &e) < 0) {
+	buf_clear(&s->offered);
+	if (evaluate_finish(&s->evaluation, &s->offered, &e) < 0) {
 		log_warn("the site cannot be evaluated, the old rules stay in force", "reason=\"%s\"", e.msg);
-	} else if (!slice_eq(buf_slice(&bundle), s->offered.len ? buf_slice(&s->offered) : buf_slice(&s->rules)) ||
-		   !s->offered.len) {
-		/* Also where nothing changed: the front may be showing a mistake that is mended by going back. */
-		buf_clear(&s->offered);
-		buf_add(&s->offered, buf_slice(&bundle));
-		if (s->child[FRONT].is_ready && tell_rules(s, buf_slice(&bundle), 0, &e) < 0)
-			log_warn("the front did not hear of the new rules", "reason=\"%s\"", e.msg);
+		end_reloading(s);
+	} else if (!s->child[FRONT].is_ready) {
+		s->is_wanted_when_ready = 1;
+		end_reloading(s);
+	} else if (tell_rules(s, buf_slice(&s->offered), 0, &e) < 0) {
+		log_warn("the front did not hear of the new rules", "bytes=%zu", s->offered.len);
+		end_reloading(s);
 	}
-	if (s->is_wanted_again)
-		s->reload_at_ms = mono_ms();
-	s->is_wanted_again = 0;
 }
 
 /* ---- the end ---- */
@@ -386,7 +447,8 @@ static void reap_strangers(const struct supervisor *s)
 	int n = children_list(pids, COUNT(pids));
 
 	for (int i = 0; i < n; i++)
-		if (pids[i] != s->child[FRONT].role.pid && pids[i] != s->child[RUNNER].role.pid && pids[i] != s->evaluation.role.pid)
+		if (pids[i] != s->child[FRONT].role.pid && pids[i] != s->child[RUNNER].role.pid &&
+		    pids[i] != s->evaluation.role.pid)
 			waitpid(pids[i], NULL, WNOHANG);
 }
 
@@ -462,11 +524,24 @@ static int lock_state(struct supervisor *s, struct err *e)
 		return err_errno(e, "lock");
 	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
 		ssize_t n = pread(s->lock_fd, pid, sizeof pid - 1, 0);
-		return err_set(e, ERR_UNAVAIL, "another pushrod (pid %.*s) is using it", n > 0 ? (int)strcspn(pid, "\n") : 1, n > 0 ? pid : "?");
+		return err_set(e, ERR_UNAVAIL, "another pushrod (pid %.*s) is using it", n > 0 ? (int)strcspn(pid, "\n") : 1,
+			       n > 0 ? pid : "?");
 	}
 	int n = snprintf(pid, sizeof pid, "%lld\n", (long long)getpid());
 	if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, pid, (size_t)n, 0) != n)
 		return err_errno(e, "lock");
+	return 0;
+}
+
+/* Others have no business in it, however it was made. */
+static int close_to_others(int dirfd, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(dirfd, &st) < 0)
+		return err_errno(e, "state");
+	if ((st.st_mode & 077) && fchmod(dirfd, 0700) < 0)
+		return err_errno(e, "state: others may enter it, and that cannot be changed");
 	return 0;
 }
 
@@ -479,7 +554,7 @@ static int open_state(struct supervisor *s, struct err *e)
 		return -1;
 	if (!s->site || !s->state)
 		return err_errno(e, "%s", s->site ? s->o->state : s->o->site);
-	if (lock_state(s, e) < 0)
+	if (lock_state(s, e) < 0 || close_to_others(s->state_dirfd, e) < 0)
 		return err_wrap(e, "%s", s->state);
 	unlinkat(s->state_dirfd, "ready", 0);
 	role_mark(s->state, s->mark);
@@ -504,6 +579,7 @@ static void class_names(int classes, struct buf *out)
 static int bind_all(struct supervisor *s, struct err *e)
 {
 	CLEANUP(buf_fini) struct buf text = BUF(16 << 10);
+	int has_pages = 0;
 
 	for (size_t i = 0; i < s->o->n_listen; i++) {
 		CLEANUP(buf_fini) struct buf bound = BUF(256);
@@ -518,10 +594,11 @@ static int bind_all(struct supervisor *s, struct err *e)
 		s->listeners[s->n_listeners++].address = xstrdup(buf_cstr(&bound));
 		class_names(l->classes, &text);
 		buf_addf(&text, "http://%s\n", buf_cstr(&bound));
-		if (!s->url || ((l->classes & LISTEN_PAGES) && !strstr(s->url, " "))) {
+		if (!s->url || ((l->classes & LISTEN_PAGES) && !has_pages)) {
 			free(s->url);
 			s->url = xprintf("http://%s", buf_cstr(&bound));
 		}
+		has_pages |= l->classes & LISTEN_PAGES;
 	}
 	int fd = listen_control(s->state_dirfd, e);
 	if (fd < 0)
@@ -545,7 +622,8 @@ static int take_signals(struct supervisor *s, struct err *e)
 	signal(SIGPIPE, SIG_IGN);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || (s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) < 0)
 		return err_errno(e, "signals");
-	return prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 ? err_errno(e, "subreaper") : 0;
+	s->n_inherited = children_list(s->inherited, INHERITED_MAX);
+	return 0;
 }
 
 static int begin(struct supervisor *s)
@@ -568,7 +646,7 @@ static void end(struct supervisor *s)
 	for (int i = 0; i < ROLES; i++)
 		if (s->child[i].role.pid)
 			role_reap(&s->child[i].role);
-	children_kill(NULL, 0, SWEEP_MS);
+	end_strays(s);
 	if (s->state_dirfd >= 0 && s->n_listeners) {
 		unlinkat(s->state_dirfd, "control.sock", 0);
 		unlinkat(s->state_dirfd, "listen", 0);
@@ -595,10 +673,12 @@ static void end(struct supervisor *s)
 int supervisor_main(const struct serve_options *o)
 {
 	struct supervisor s = { .o = o, .state_dirfd = -1, .lock_fd = -1, .signal_fd = -1, .watch_fd = -1, .evaluation = EVALUATION_NONE,
-				.rules = BUF(EVALUATE_MAX_BYTES), .offered = BUF(EVALUATE_MAX_BYTES), .scratch = BUF(FRAME_MAX_TEXT + 128),
+				.rules = BUF(EVALUATE_MAX_BYTES), .offered = BUF(EVALUATE_MAX_BYTES),
+				.scratch = BUF(FRAME_MAX_TEXT + 128),
 				.child = { { .fd = -1 }, { .fd = -1 } } };
 
 	role_log("supervisor");
+	role_harden(0, ROLE_SUBREAPER);         /* our environment may hold secrets: no step shall read it in /proc */
 	buf_add(&s.rules, o->bundle);
 	if (begin(&s) < 0)
 		s.status = 1;
