@@ -37,6 +37,11 @@ static void print_diags(const struct diags *d)
 	fputs(buf_cstr(&text), stderr);
 }
 
+static int is_loopback(const char *address)
+{
+	return !strncmp(address, "127.", 4) || !strncmp(address, "localhost:", 10) || !strncmp(address, "[::1]:", 6);
+}
+
 /* What the site says, unless the command line says it. */
 static size_t listeners(const struct ruleset *rs, const char *given, struct serve_listen *out)
 {
@@ -44,7 +49,10 @@ static size_t listeners(const struct ruleset *rs, const char *given, struct serv
 	size_t n = 0;
 
 	if (given) {
-		out[n++] = (struct serve_listen){ given, LISTEN_HOOKS | LISTEN_PAGES | LISTEN_TOPICS };
+		int classes = LISTEN_HOOKS | (is_loopback(given) ? LISTEN_PAGES | LISTEN_TOPICS : 0);
+		if (classes == LISTEN_HOOKS)
+			fprintf(stderr, "pushrod serve: '%s' leaves this machine, so it takes hooks alone\n", given);
+		out[n++] = (struct serve_listen){ given, classes };
 		return n;
 	}
 	for (; n < c->n_listen && n < LISTEN_MAX; n++)
@@ -91,7 +99,7 @@ static int run(const struct command *self, int argc, char **argv)
 const struct command cmd_serve = {
 	"serve", "[DIR] [--state DIR] [--listen ADDRESS]", "run the server on a directory of rules",
 	"      --state DIR       where everything is kept ($STATE_DIRECTORY, $PUSHROD_STATE, else `state` beside DIR)\n"
-	"  -l, --listen ADDRESS  host:port, in place of what pushrod.lua says; port 0 takes a free one\n"
+	"  -l, --listen ADDRESS  host:port, in place of what pushrod.lua says; port 0 takes a free one; beyond loopback: hooks alone\n"
 	"      --grace DURATION  how long running jobs may go on after SIGTERM (30s); a second signal ends them at once\n"
 	"      --no-watch        reload on SIGHUP alone, not when a file changes\n"
 	"\n"
