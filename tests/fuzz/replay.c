@@ -1,59 +1,54 @@
-/* tests/fuzz/replay.c - run every file of the folders named on the command line through a fuzz target: the corpus as an
- * ordinary test, under any compiler. */
+/* tests/fuzz/replay.c - runs a fuzz target over a corpus: each file of the folders (and files) named, and the empty input.
+ * So the corpus is part of the ordinary suite under any compiler. */
 #include <dirent.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
-static int replay_one(int dir, const char *folder, const char *name)
+static int replay_file(int dirfd, const char *name)
 {
-	CLEANUP(buf_fini) struct buf text = BUF(64 << 20);
+	CLEANUP(buf_fini) struct buf b = BUF(64 << 20);
 	struct err e;
 
-	if (file_read(dir, name, &text, &e) < 0) {
-		fprintf(stderr, "%s/%s: %s\n", folder, name, e.msg);
-		return -1;
+	if (file_read(dirfd, name, &b, &e) < 0) {
+		fprintf(stderr, "%s\n", e.msg);
+		return 0;
 	}
+	printf("%s: %zu bytes\n", name, b.len);
+	fflush(stdout);                                 /* the last line names what broke it */
 	/* A copy of just the size, so that a read past the end is found. */
-	CLEANUP(freep) uint8_t *bytes = xmalloc(text.len);
-	if (text.len)
-		memcpy(bytes, text.ptr, text.len);
-	fprintf(stderr, "%s/%s\n", folder, name);
-	return LLVMFuzzerTestOneInput(bytes, text.len);
+	CLEANUP(freep) uint8_t *bytes = xmalloc(b.len);
+	if (b.len)
+		memcpy(bytes, b.ptr, b.len);
+	LLVMFuzzerTestOneInput(bytes, b.len);
+	return 1;
 }
 
-static int replay(const char *folder)
+static int replay_folder(const char *path)
 {
-	struct dirent *entry;
-	int n = 0, bad = 0;
-	DIR *dir = opendir(folder);
+	DIR *d = opendir(path);
+	int n = 0;
 
-	if (!dir) {
-		perror(folder);
-		return -1;
-	}
-	while (!bad && (entry = readdir(dir))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		bad = replay_one(dirfd(dir), folder, entry->d_name) != 0;
-		n++;
-	}
-	closedir(dir);
-	if (n == 0)
-		fprintf(stderr, "%s is empty: nothing was tested\n", folder);
-	return bad || n == 0 ? -1 : 0;
+	if (!d)
+		return replay_file(AT_FDCWD, path);
+	for (const struct dirent *e; (e = readdir(d));)
+		if (e->d_name[0] != '.')
+			n += replay_file(dirfd(d), e->d_name);
+	closedir(d);
+	return n;
 }
 
 int main(int argc, char **argv)
 {
+	int n = 0;
+
+	LLVMFuzzerTestOneInput((const uint8_t *)"", 0);
 	for (int i = 1; i < argc; i++)
-		if (replay(argv[i]) < 0)
-			return 1;
-	return argc < 2;
+		n += replay_folder(argv[i]);
+	printf("%d inputs\n", n);
+	return argc > 1 && n == 0;
 }
