@@ -303,11 +303,13 @@ static int64_t on_turn(int64_t now_us, void *arg)
 	return jobs < feed ? jobs : feed;
 }
 
-int64_t sse_gather_us(int watchers)
+/* Few watchers are served at once, always. With many, a pause in proportion lets what comes meanwhile go out together,
+ * and leaves the loop time for others. */
+int64_t sse_again_us(int64_t began_us)
 {
-	int64_t us = (int64_t)watchers * GATHER_PER_WATCHER_US;
+	int64_t now = mono_us(), pause = (now - began_us) / GATHER_SHARE;
 
-	return us < GATHER_US ? us : GATHER_US;
+	return now + (pause < GATHER_US ? pause : GATHER_US);
 }
 
 static void on_growth(void *arg)

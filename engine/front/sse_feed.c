@@ -266,7 +266,7 @@ int64_t feed_turn(struct sse_hub *h, int64_t now_us)
 {
 	struct feed *f = &h->feed;
 	struct feed_watcher *w, *after;
-	int64_t at = f->flushed_us + sse_gather_us(f->n_live);
+	int64_t at = f->again_us;
 
 	if (!f->fresh.len)
 		return INT64_MAX;
@@ -281,7 +281,7 @@ int64_t feed_turn(struct sse_hub *h, int64_t now_us)
 	if (f->fresh.cap > FRESH_MAX_BYTES)
 		buf_fini(&f->fresh);
 	buf_clear(&f->fresh);
-	f->flushed_us = now_us;
+	f->again_us = sse_again_us(now_us);
 	return INT64_MAX;
 }
 

@@ -13,7 +13,7 @@ struct follower;
 struct watched;
 
 #define GATHER_US 25000                 /* how long bytes may wait for more, at the most */
-#define GATHER_PER_WATCHER_US 50        /* what one more watcher adds to that, up to GATHER_US */
+#define GATHER_SHARE 4                  /* they wait this part of what it took to send the last ones */
 
 enum watcher_kind { WATCHES_EVENTS = 1, WATCHES_TEXT, WATCHES_CHANGES, FOLLOWS_FOR_FEED };
 
@@ -34,7 +34,7 @@ struct feed {
 	int64_t last;                   /* newest change heard of */
 	struct buf fresh;               /* events that wait to be sent to the live ones */
 	int64_t fresh_from, fresh_to;   /* their changes */
-	int64_t flushed_us;
+	int64_t again_us;
 	uint32_t rulesets;              /* how many rule sets came into force */
 };
 
@@ -70,7 +70,8 @@ void sse_add_retry(struct buf *out, int is_poll);
 void sse_add_event(struct buf *out, const char *kind, struct slice id, struct slice data);      /* ID empty: none */
 void sse_io(struct sse_hub *h, struct watcher *w, enum stream_io io);   /* what follows from it for due times, and for the dead */
 enum stream_io sse_send(struct watcher *w, struct slice text);  /* copied; only where the stream is free */
-int64_t sse_gather_us(int watchers);
+/* News was sent to all from BEGAN_US till now: when the next may be. */
+int64_t sse_again_us(int64_t began_us);
 
 /* ---- sse_job.c, sse_send.c, sse_ephemeral.c, sse_serve.c ---- */
 void job_advance(struct sse_hub *h, struct watcher *w);

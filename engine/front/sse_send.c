@@ -273,8 +273,8 @@ void job_flush_tail(struct sse_hub *h, struct tail *t)
 	struct slice piece;
 	struct err e;
 	int was_open = t->fd >= 0, pieces = 0, had_all = tail_is_whole(t);
+	int64_t began_us = mono_us();
 
-	t->flushed_us = mono_us();
 	if (!was_open && (!t->n_live || tail_open(t, h->o.journals_dirfd, &e) < 0)) {
 		job_clean(h, t);
 		return;
@@ -292,6 +292,7 @@ void job_flush_tail(struct sse_hub *h, struct tail *t)
 	}
 	if (pieces < PIECES_PER_TURN)
 		job_clean(h, t);
+	t->again_us = sse_again_us(began_us);
 	if (!was_open || (!had_all && tail_is_whole(t)))
 		wake_live(h, t);
 }
@@ -327,13 +328,10 @@ int64_t job_turn(struct sse_hub *h, int64_t now_us)
 
 	for (t = TAILQ_FIRST(&h->dirty); t; t = after) {
 		after = TAILQ_NEXT(t, dirty);
-		int64_t at = t->flushed_us + sse_gather_us(t->n_live);
-		if (at <= now_us)
+		if (t->again_us <= now_us)
 			job_flush_tail(h, t);
-		if (t->is_dirty) {
-			at = t->flushed_us + sse_gather_us(t->n_live);
-			next = at < next ? at : next;
-		}
+		if (t->is_dirty && t->again_us < next)
+			next = t->again_us;
 	}
 	for (j = TAILQ_FIRST(&h->hushed); j; j = j_after) {
 		j_after = TAILQ_NEXT(j, hushed);

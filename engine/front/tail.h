@@ -16,7 +16,7 @@ struct tail {
 	int64_t settled;                /* what may be shown: always the end of an event */
 	int64_t limit;                  /* the stored length, -1 while the attempt runs */
 	int is_dirty;                   /* it has grown, or may have; on the list below */
-	int64_t flushed_us;             /* when its watchers last got a piece */
+	int64_t again_us;               /* not before that its watchers get another piece */
 	struct job_watcher_list live;   /* those that have all of it */
 	int n_live;
 	TAILQ_ENTRY(tail) dirty;
