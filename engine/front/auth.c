@@ -1,51 +1,60 @@
 /* front/auth.c - the checks before a read or a write. */
 #include "front/auth.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <openssl/crypto.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/hex.h"
 #include "front/edition.h"
 #include "wire/frame.h"
 
-/* The key of an earlier start, where it is whole: a full disk must not keep the front from starting. */
+static void forget(struct buf *secret)
+{
+	if (secret->ptr)
+		explicit_bzero(secret->ptr, secret->cap);
+	buf_fini(secret);
+}
+
+static int is_ours_alone(int dirfd)
+{
+	struct stat st;
+	return fstatat(dirfd, CONTROL_KEY_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+	       (st.st_mode & 077) == 0 && st.st_uid == geteuid();
+}
+
+/* The key of an earlier start, where it is whole and was never open to others: a full disk must not keep the front from
+ * starting. */
 static int read_key(int state_dirfd, char key[65])
 {
-	struct buf text = BUF(80), bytes = BUF(80);
-	int found = file_read(state_dirfd, CONTROL_KEY_FILE, &text, NULL) == 0 && text.len == 64 &&
-		    hex_parse(buf_slice(&text), &bytes) == 0;
+	CLEANUP(forget) struct buf text = BUF(80), bytes = BUF(80);
+	int found = is_ours_alone(state_dirfd) && file_read(state_dirfd, CONTROL_KEY_FILE, &text, NULL) == 0 &&
+		    text.len == 64 && hex_parse(buf_slice(&text), &bytes) == 0;
 
 	if (found)
 		memcpy(key, buf_cstr(&text), 65);
-	if (text.ptr)
-		explicit_bzero(text.ptr, text.cap);
-	if (bytes.ptr)
-		explicit_bzero(bytes.ptr, bytes.cap);
-	buf_fini(&text);
-	buf_fini(&bytes);
 	return found;
 }
 
 int auth_make_key(int state_dirfd, char key[65], struct err *e)
 {
+	CLEANUP(forget) struct buf text = BUF(80);
 	char random[32];
-	struct buf text = BUF(80);
 
 	if (read_key(state_dirfd, key))
 		return 0;
 	if (getrandom(random, sizeof random, 0) != sizeof random)
 		return err_errno(e, "getrandom");
 	hex_add(&text, (struct slice){ random, sizeof random });
-	memcpy(key, buf_cstr(&text), 65);
-	int r = file_write_durable(state_dirfd, CONTROL_KEY_FILE, buf_slice(&text), 0600, e);
 	explicit_bzero(random, sizeof random);
-	explicit_bzero(text.ptr, text.cap);
-	buf_fini(&text);
-	return r;
+	memcpy(key, buf_cstr(&text), 65);
+	return file_write_durable(state_dirfd, CONTROL_KEY_FILE, buf_slice(&text), 0600, e);
 }
 
 static int has_key(const struct http_request *r, const char *key)

@@ -11,7 +11,8 @@ struct edition;
 
 enum need { NEED_READ, NEED_WRITE };
 
-/* A fresh key (32 random bytes as hex) in KEY and, 0600, in the state folder. */
+/* The key in KEY: 32 random bytes as hex, that of an earlier start where it is whole and no one else could read it, else a
+ * fresh one, put into the state folder with mode 0600. */
 int auth_make_key(int state_dirfd, char key[65], struct err *e) MUST_USE;
 /* 1 allowed; 0: the request has been answered with what is missing. On the loop's thread. */
 int auth_allows(struct http_request *r, const struct edition *ed, const char *key, enum need need);

@@ -296,3 +296,21 @@ Test(api, serves_the_page_under_a_strict_policy)
 	expect(pages_port, "POST /", "Content-Length: 0\r\n", 405, NULL);
 	end();
 }
+
+Test(api, the_control_key_stays_unless_someone_could_have_read_it)
+{
+	char first[65], second[65], third[65];
+	struct err e;
+	place_open(&place);
+	cr_assert_eq(auth_make_key(place.state_dirfd, first, &e), 0);
+	cr_assert_eq(auth_make_key(place.state_dirfd, second, &e), 0);
+	cr_expect_str_eq(first, second);
+	cr_assert_eq(fchmodat(place.state_dirfd, CONTROL_KEY_FILE, 0644, 0), 0);
+	cr_assert_eq(auth_make_key(place.state_dirfd, third, &e), 0);
+	cr_expect_str_neq(first, third);
+	struct stat st;
+	cr_assert_eq(fstatat(place.state_dirfd, CONTROL_KEY_FILE, &st, 0), 0);
+	cr_expect_eq(st.st_mode & 0777, 0600);
+	place_close(&place);
+	no_leaks();
+}
