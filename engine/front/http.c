@@ -612,7 +612,8 @@ void http_take_over(struct http_request *r, const char *const *headers, struct s
 	h2o_iovec_t body = { h2o_mem_alloc_pool(&req->pool, first.len + 32), 0 };
 	if (first.len && c->is_chunked)
 		body.len = (size_t)snprintf(body.base, 24, "%zx\r\n", first.len);
-	memcpy(body.base + body.len, first.ptr, first.len);
+	if (first.len)
+		memcpy(body.base + body.len, first.ptr, first.len);
 	body.len += first.len;
 	if (first.len && c->is_chunked) {
 		memcpy(body.base + body.len, "\r\n", 2);
