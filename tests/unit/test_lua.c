@@ -298,5 +298,6 @@ Test(git, checkout_takes_exactly_the_commit_and_publish_switches_and_rolls_back)
 	CLEANUP(freep) char *git_dir = xprintf("%s/www/site/.git", t.folder);
 	cr_assert_neq(access(git_dir, F_OK), 0, "the repository itself is not published");
 	finish(&t);
-	sh("/", xprintf("rm -rf %s", repo));
+	CLEANUP(freep) char *clean = xprintf("rm -rf %s", repo);
+	sh("/", clean);
 }
