@@ -66,7 +66,8 @@ def test_watch_is_interrupted_with_130():
     from lib import git
     git(repo.path, "branch", "slow")
     s.push(repo, "--branch", "slow")
-    p = subprocess.Popen([binary(), "watch"], env=environment({"PUSHROD_STATE": s.state}), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    p = subprocess.Popen([binary(), "watch"], env=environment({"PUSHROD_STATE": s.state}), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))       # a runner in the background ignores it
     p.stdout.readline()
     p.send_signal(signal.SIGINT)
     assert p.wait(10) in (130, -2)
