@@ -242,11 +242,9 @@ Test(supervisor, roles_do_not_outlive_a_supervisor_that_is_killed)
 	serve();
 	kill(server, SIGKILL);
 	cr_assert_eq(status_of_server(), 137);
-	siginfo_t info;
-	for (int i = 0; i < 2; i++)             /* re-parented to us, they end by themselves */
-		cr_assert_eq(waitid(P_ALL, 0, &info, WEXITED), 0);
-	pid_t left;
-	cr_assert_eq(children_list(&left, 1), 0);
+	while (waitpid(-1, NULL, 0) > 0)        /* re-parented to us, they end by themselves, or the suite's time is over */
+		;
+	cr_assert_eq(errno, ECHILD);
 	serve();
 	stop();
 }
