@@ -285,7 +285,8 @@ static void on_acceptable(h2o_socket_t *sock, const char *err)
 		*c = (struct conn){ .l = l, .classes = in->classes, .kept_fd = -1 };
 		client->on_close.cb = on_conn_closed;
 		client->on_close.data = c;
-		if (!l->connections++ && !h2o_timeout_is_linked(&l->body_watch))
+		l->connections++;
+		if (!h2o_timeout_is_linked(&l->body_watch))
 			h2o_timeout_link(l->loop, &l->body_timeout, &l->body_watch);
 		h2o_accept(&to, client);
 	}

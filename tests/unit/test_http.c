@@ -501,6 +501,12 @@ Test(hazards, arriving_bodies_are_bounded_in_sum)
 	cr_assert_eq(http_new(&o, &S.http, &e), 0);
 	cr_assert_eq(http_listen(S.http, raw_listen(&S.port), LISTEN_HOOKS, &e), 0);
 	cr_assert_eq(http_start(S.http, &e), 0);
+	int is_chunked, stream = raw_connect(S.port);
+	cr_assert_eq(pipe2(S.taken, O_CLOEXEC), 0);
+	raw_send(stream, SLICE("GET /stream HTTP/1.1\r\nHost: a\r\n\r\n"));     /* one that is no longer h2o's must not hide them */
+	int taken = await_taken(&is_chunked);
+	struct pollfd never = { .fd = -1 };
+	poll(&never, 1, 1200);                          /* the watch over bodies rests while there is none */
 	for (int i = 0; i < 3; i++) {
 		fds[i] = raw_connect(S.port);
 		raw_send(fds[i], SLICE("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20000000\r\n\r\n"));
@@ -512,6 +518,10 @@ Test(hazards, arriving_bodies_are_bounded_in_sum)
 		close(fds[i]);
 	free(junk);
 	buf_fini(&in);
+	taken_close(taken);
+	close(stream);
+	close(S.taken[0]);
+	close(S.taken[1]);
 	http_drain(S.http, 5000, NULL, NULL);
 	http_free(S.http, NULL);
 	no_leaks();
