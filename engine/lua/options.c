@@ -5,6 +5,67 @@
 #include <lua.h>
 #include <string.h>
 
+#define WORD_MAX 32
+
+static int least(int a, int b, int c)
+{
+	int ab = a < b ? a : b;
+	return ab < c ? ab : c;
+}
+
+int options_distance(const char *a, const char *b)
+{
+	int n = (int)strnlen(a, WORD_MAX + 1), m = (int)strnlen(b, WORD_MAX + 1);
+	int row[WORD_MAX + 1][WORD_MAX + 1];
+
+	if (n > WORD_MAX || m > WORD_MAX)
+		return WORD_MAX;
+	for (int i = 0; i <= n; i++)
+		row[i][0] = i;
+	for (int k = 0; k <= m; k++)
+		row[0][k] = k;
+	for (int i = 1; i <= n; i++)
+		for (int k = 1; k <= m; k++) {
+			int differs = a[i - 1] != b[k - 1];
+			row[i][k] = least(row[i - 1][k] + 1, row[i][k - 1] + 1, row[i - 1][k - 1] + differs);
+			if (i > 1 && k > 1 && a[i - 1] == b[k - 2] && a[i - 2] == b[k - 1] && row[i - 2][k - 2] + 1 < row[i][k])
+				row[i][k] = row[i - 2][k - 2] + 1;
+		}
+	return row[n][m];
+}
+
+const char *options_nearest(const char *word, const char *const *words)
+{
+	int best = (int)strlen(word) / 3 + 1;
+	const char *found = NULL;
+
+	for (; *words; words++) {
+		int d = options_distance(word, *words);
+		if (d > best || d >= (int)strlen(*words))
+			continue;
+		best = d - 1;
+		found = *words;
+	}
+	return found;
+}
+
+/* [-0, +0] Raises. */
+static void say_unknown(lua_State *lua, const char *call, const char *key, const char *const *names)
+{
+	const char *near = options_nearest(key, names);
+	luaL_Buffer all;
+
+	if (near)
+		luaL_error(lua, "%s: unknown option '%s', did you mean '%s'?", call, key, near);
+	luaL_buffinit(lua, &all);
+	for (const char *const *n = names; *n; n++) {
+		luaL_addstring(&all, n == names ? "" : ", ");
+		luaL_addstring(&all, *n);
+	}
+	luaL_pushresult(&all);
+	luaL_error(lua, "%s: unknown option '%s'; there are %s", call, key, lua_tostring(lua, -1));
+}
+
 void options_known(lua_State *lua, int at, const char *call, const char *const *names, int items)
 {
 	if (lua_isnoneornil(lua, at))
@@ -15,20 +76,12 @@ void options_known(lua_State *lua, int at, const char *call, const char *const *
 		lua_pop(lua, 1);
 		if (lua_isinteger(lua, -1) && items == OPTIONS_WITH_ITEMS)
 			continue;
-		const char *key = lua_type(lua, -1) == LUA_TSTRING ? lua_tostring(lua, -1) : NULL;
-		int known = 0;
-		for (const char *const *n = names; key && *n && !known; n++)
-			known = !strcmp(*n, key);
-		if (known)
-			continue;
-		luaL_Buffer all;
-		luaL_buffinit(lua, &all);
-		for (const char *const *n = names; *n; n++) {
-			luaL_addstring(&all, n == names ? "" : ", ");
-			luaL_addstring(&all, *n);
-		}
-		luaL_pushresult(&all);
-		luaL_error(lua, "%s: unknown option '%s'; there are %s", call, key ? key : "(a number)", lua_tostring(lua, -1));
+		const char *key = lua_type(lua, -1) == LUA_TSTRING ? lua_tostring(lua, -1) : "(no text)";
+		const char *const *n = names;
+		while (*n && strcmp(*n, key) != 0)
+			n++;
+		if (!*n)
+			say_unknown(lua, call, key, names);
 	}
 }
 

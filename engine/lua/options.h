@@ -15,3 +15,8 @@ struct slice options_bytes(struct lua_State *lua, int at, const char *name);
 int options_is(struct lua_State *lua, int at, const char *name);                        /* a boolean */
 int64_t options_duration_ms(struct lua_State *lua, int at, const char *name);           /* 0 where absent */
 int64_t options_integer(struct lua_State *lua, int at, const char *name, int64_t min, int64_t max, int64_t otherwise);
+
+/* How many letters apart two words are (a swap of neighbours counts as one); more than 32 letters: far. Pure. */
+int options_distance(const char *a, const char *b);
+/* The one of WORDS (NULL-ended) that WORD was perhaps meant to be, or NULL. Pure. */
+const char *options_nearest(const char *word, const char *const *words);

@@ -5,9 +5,13 @@
 #include <lua.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #define DEPTH_MAX 64
 #define ENCODE_MAX (16 << 20)
+#define DECODE_MAX (16 << 20)           /* as values it takes several times that, outside of Lua's own bound */
+#define BOX "pushrod.box"
 
 static const char null_key;             /* its address is the constant */
 
@@ -75,6 +79,19 @@ static int fail(const char **why, const char *text)
 	return -1;
 }
 
+/* As few digits as give the same number again. */
+static void add_number(struct buf *out, double v)
+{
+	char text[40];
+
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(text, sizeof text, "%.*g", digits, v);
+		if (strtod(text, NULL) == v)
+			break;
+	}
+	buf_adds(out, text);
+}
+
 static int encode_table(lua_State *lua, int at, int depth, struct buf *out, const char **why)
 {
 	lua_Integer n = (lua_Integer)lua_rawlen(lua, at);
@@ -91,13 +108,13 @@ static int encode_table(lua_State *lua, int at, int depth, struct buf *out, cons
 	lua_pushnil(lua);
 	while (r == 0 && lua_next(lua, at)) {
 		size_t len;
-		if (n && lua_isinteger(lua, -2)) {
+		if (n && lua_isinteger(lua, -2) && lua_tointeger(lua, -2) >= 1 && lua_tointeger(lua, -2) <= n) {
 			lua_pop(lua, 1);
 			continue;
 		}
 		if (n || lua_type(lua, -2) != LUA_TSTRING) {
 			lua_pop(lua, 2);
-			return fail(why, n ? "a table is either a list or has names" : "a key of an object must be text");
+			return fail(why, n ? "a table is either a list without holes or has names" : "a key of an object must be text");
 		}
 		const char *key = lua_tolstring(lua, -2, &len);
 		if (count++)
@@ -129,7 +146,7 @@ static int encode(lua_State *lua, int at, int depth, struct buf *out, const char
 		if (lua_isinteger(lua, at))
 			buf_addi(out, lua_tointeger(lua, at));
 		else if (isfinite(lua_tonumber(lua, at)))
-			buf_addf(out, "%.17g", lua_tonumber(lua, at));
+			add_number(out, lua_tonumber(lua, at));
 		else
 			return fail(why, "a number that is not finite");
 		return 0;
@@ -157,19 +174,48 @@ int values_to_json(lua_State *lua, int at, struct buf *out, const char **why)
 	return r;
 }
 
+/* ---- json: what C holds meanwhile lies in a box that Lua collects, for pushing may raise ---- */
+
+struct box {
+	struct buf text;
+	json_t *value;
+};
+
+static void box_close(struct box *b)
+{
+	buf_fini(&b->text);
+	json_decref(b->value);
+	b->value = NULL;
+}
+
+static int on_collected(lua_State *lua)
+{
+	box_close(luaL_checkudata(lua, 1, BOX));
+	return 0;
+}
+
+static struct box *box_new(lua_State *lua)
+{
+	struct box *b = lua_newuserdatauv(lua, sizeof *b, 0);
+
+	*b = (struct box){ .text = BUF(ENCODE_MAX) };
+	luaL_setmetatable(lua, BOX);
+	return b;
+}
+
 static int on_encode(lua_State *lua)
 {
 	const char *why = NULL;
-	struct buf out = BUF(ENCODE_MAX);
 
 	luaL_checkany(lua, 1);
-	int r = values_to_json(lua, 1, &out, &why), over = buf_is_over(&out);
-	if (r == 0 && !over)
-		lua_pushlstring(lua, out.ptr, out.len);         /* may raise for memory: the process is ending then */
-	buf_fini(&out);
-	if (r < 0)
+	struct box *b = box_new(lua);
+	if (values_to_json(lua, 1, &b->text, &why) < 0)
 		return luaL_error(lua, "json.encode: %s", why);
-	return over ? luaL_error(lua, "json.encode: more than %d bytes", ENCODE_MAX) : 1;
+	if (buf_is_over(&b->text))
+		return luaL_error(lua, "json.encode: more than %d bytes", ENCODE_MAX);
+	lua_pushlstring(lua, b->text.ptr, b->text.len);
+	box_close(b);
+	return 1;
 }
 
 static int on_decode(lua_State *lua)
@@ -177,17 +223,25 @@ static int on_decode(lua_State *lua)
 	size_t len;
 	const char *text = luaL_checklstring(lua, 1, &len);
 	json_error_t bad;
-	json_t *v = json_loadb(text, len, JSON_DECODE_ANY, &bad);
 
-	if (!v)
+	if (len > DECODE_MAX)
+		return luaL_error(lua, "json.decode: more than %d bytes", DECODE_MAX);
+	struct box *b = box_new(lua);
+	b->value = json_loadb(text, len, JSON_DECODE_ANY, &bad);
+	if (!b->value)
 		return luaL_error(lua, "json.decode: line %d, column %d: %s", bad.line, bad.column, bad.text);
-	push(lua, v, 0);
-	json_decref(v);
+	push(lua, b->value, 0);
+	box_close(b);
 	return 1;
 }
 
 void values_push_library(lua_State *lua)
 {
 	static const luaL_Reg functions[] = { { "encode", on_encode }, { "decode", on_decode }, { NULL, NULL } };
+
+	luaL_newmetatable(lua, BOX);
+	lua_pushcfunction(lua, on_collected);
+	lua_setfield(lua, -2, "__gc");
+	lua_pop(lua, 1);
 	luaL_newlib(lua, functions);
 }
