@@ -71,7 +71,7 @@ static int take_result(struct slice kind, json_t *data, int64_t length, struct j
 	return 1;
 }
 
-static enum recovered again_or_lost(int journals_dirfd, struct job_result *r)
+static enum recovered again_or_lost(int fd, struct job_result *r, struct err *e)
 {
 	if (r->attempt < RECOVER_AGAIN_MAX) {
 		char text[sizeof r->reason];
@@ -80,8 +80,7 @@ static enum recovered again_or_lost(int journals_dirfd, struct job_result *r)
 		return RECOVERED_AGAIN;
 	}
 	say(r, "the engine stopped again and again before it could begin");
-	CLEANUP(fd_closep) int fd = journal_open_append(journals_dirfd, r->job, r->attempt, NULL);
-	if (fd >= 0 && journal_finish(fd, r, 0, NULL) < 0)
+	if (journal_finish(fd, r, 0, e) < 0)
 		r->log_bytes = 0;
 	return RECOVERED_LOST;
 }
@@ -94,17 +93,20 @@ enum recovered recover_attempt(int journals_dirfd, int64_t job, int attempt, con
 
 	*r = (struct job_result){ .job = job, .attempt = attempt, .state = JOB_LOST };
 	say(r, why);
-	e->kind = 0;
 	CLEANUP(fd_closep) int fd = journal_open_append(journals_dirfd, job, attempt, e);
 	if (fd < 0 && errno == ENOENT) {
+		/* The front died between the claim and the journal's birth. It is born now: who reads the attempts one
+		 * after the other finds an empty one, not a hole. Where even that fails, it stays true that nothing ran. */
 		e->kind = 0;
-		return again_or_lost(journals_dirfd, r);
+		fd = journal_create(journals_dirfd, job, attempt, e);
+		return again_or_lost(fd, r, e);
 	}
 	int64_t length = fd < 0 ? -1 : journal_settled_length(fd, e);
 	if (length < 0)
 		return RECOVERED_LOST;
+	e->kind = 0;
 	if (length == 0)
-		return again_or_lost(journals_dirfd, r);
+		return again_or_lost(fd, r, e);
 	json_t *data = last_event(fd, length, &kind, &tail, e);
 	if (data && take_result(kind, data, length, r)) {
 		json_decref(data);

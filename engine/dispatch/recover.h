@@ -13,8 +13,8 @@ enum recovered {
 
 #define RECOVER_AGAIN_MAX 5     /* attempts that never began, one after the other: then it is lost, whatever ails us */
 
-/* Settles the journal in the folder JOURNALS where that is still to be done, and fills *R: job, attempt, state, exit
- * code, reason, log_bytes. A journal that cannot be read or settled counts as lost, and *E (kind 0 otherwise) says what
- * was wrong with it. */
+/* Settles the journal in the folder JOURNALS where that is still to be done (and makes an empty one where there is none:
+ * every attempt has one), and fills *R: job, attempt, state, exit code, reason, log_bytes. A journal that is there but
+ * cannot be read or settled counts as lost; *E (kind 0 otherwise) says what was wrong with a journal. */
 enum recovered recover_attempt(int journals_dirfd, int64_t job, int attempt, const char *why, struct job_result *r,
 			       struct err *e);

@@ -294,3 +294,23 @@ Test(recover, a_line_of_the_log_that_looks_like_an_end_is_none)
 	folder_end(&f);
 	no_leaks();
 }
+
+Test(recover, every_attempt_has_a_journal_afterwards_even_one_that_never_had)
+{
+	struct folder f = folder_new();
+	struct buf text = BUF(1 << 16);
+	struct job_result r;
+	struct err e;
+
+	cr_assert_eq(recover_attempt(f.fd, 7, 1, "x", &r, &e), RECOVERED_AGAIN);
+	cr_expect_eq(e.kind, 0);
+	cr_assert_eq(file_read(f.fd, "7.1", &text, &e), 0, "%s", e.msg);
+	cr_expect_eq(text.len, 0, "nothing ran, so nothing is said");
+	cr_assert_eq(recover_attempt(f.fd, 8, RECOVER_AGAIN_MAX, "x", &r, &e), RECOVERED_LOST);
+	cr_assert_eq(file_read(f.fd, "8.5", &text, &e), 0, "%s", e.msg);
+	cr_expect(strstr(buf_cstr(&text), "\"ended\":\"lost\""), "a watcher is never told that it ended");
+	cr_expect_eq((int64_t)text.len, r.log_bytes);
+	buf_fini(&text);
+	folder_end(&f);
+	no_leaks();
+}
