@@ -1,6 +1,7 @@
 /* lua/api_flow.c - job:fail, job:skip, job:cancel, job:defer, job:tmp, job:secret. */
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -12,9 +13,8 @@
 
 static int on_end(lua_State *lua)
 {
-	struct attempt *a = attempt_of(lua);
-
-	attempt_end(a, (enum ending)lua_tointeger(lua, lua_upvalueindex(1)), luaL_optstring(lua, 2, ""));
+	api_enter(lua);
+	attempt_end(attempt_of(lua), (enum ending)lua_tointeger(lua, lua_upvalueindex(1)), luaL_optstring(lua, 2, ""));
 	return state_raise_ending(lua);
 }
 
@@ -22,7 +22,7 @@ static int on_defer(lua_State *lua)
 {
 	struct attempt *a = attempt_of(lua);
 
-	state_check(lua);
+	api_enter(lua);
 	luaL_checktype(lua, 2, LUA_TFUNCTION);
 	if (a->n_defers == DEFERS_MAX)
 		return luaL_error(lua, "job:defer: more than %d functions", DEFERS_MAX);
@@ -34,22 +34,20 @@ static int on_defer(lua_State *lua)
 static int on_tmp(lua_State *lua)
 {
 	const struct attempt *a = attempt_of(lua);
+	char path[4096];
 
-	state_check(lua);
-	lua_pushfstring(lua, "%s/tmp/XXXXXX", a->workspace);
-	char *path = xstrdup(lua_tostring(lua, -1));
-	int ok = mkdtemp(path) != NULL;
-	if (ok)
-		lua_pushstring(lua, path);
-	free(path);
-	return ok ? 1 : luaL_error(lua, "job:tmp: cannot make a folder below %s/tmp", a->workspace);
+	api_enter(lua);
+	if (snprintf(path, sizeof path, "%s/tmp/XXXXXX", a->workspace) >= (int)sizeof path || !mkdtemp(path))
+		return luaL_error(lua, "job:tmp: cannot make a folder below %s/tmp", a->workspace);
+	lua_pushstring(lua, path);
+	return 1;
 }
 
 static int on_secret(lua_State *lua)
 {
 	const struct attempt *a = attempt_of(lua);
 
-	state_check(lua);
+	api_enter(lua);
 	const char *name = luaL_checkstring(lua, 2);
 	const json_t *value = json_object_get(json_object_get(a->spec, "secrets"), name);
 	if (!value)
@@ -73,16 +71,30 @@ void api_add_flow(lua_State *lua)
 	}
 }
 
+/* What cannot be written here comes out at the flush that ends the attempt. */
+static void note(struct attempt *a, const char *text)
+{
+	struct err e;
+
+	if (journal_note(a->w, 0, "error", slice_of(text), &e) < 0)
+		return;
+}
+
 void api_run_defers(lua_State *lua, struct attempt *a)
 {
-	struct err e, other;
+	struct err e;
 
 	a->is_deferring = 1;
 	a->defer_until_ms = mono_ms() + DEFER_BUDGET_MS;
 	while (a->n_defers && mono_ms() < a->defer_until_ms) {
 		lua_rawgeti(lua, LUA_REGISTRYINDEX, a->defers[--a->n_defers]);
-		if (state_call(lua, 0, &e) < 0 && journal_note(a->w, 0, "error", slice_of(e.msg), &other) < 0)
-			return;
+		if (state_call(lua, 0, 0, &e) < 0)
+			note(a, e.msg);
+	}
+	if (a->n_defers) {
+		CLEANUP(freep) char *text = xprintf("%d deferred functions did not run: their %d s are over", a->n_defers,
+						    DEFER_BUDGET_MS / 1000);
+		note(a, text);
 	}
 	a->is_deferring = 0;
 }

@@ -31,7 +31,7 @@ static int on_log(lua_State *lua)
 	struct attempt *a = attempt_of(lua);
 	struct err e;
 
-	state_check(lua);
+	api_enter(lua);
 	return journal_log(a->w, a->step, message(lua), &e) < 0 ? api_fault(lua, &e) : 0;
 }
 
@@ -40,7 +40,7 @@ static int on_note(lua_State *lua)
 	struct attempt *a = attempt_of(lua);
 	struct err e;
 
-	state_check(lua);
+	api_enter(lua);
 	return journal_note(a->w, a->step, lua_tostring(lua, lua_upvalueindex(1)), message(lua), &e) < 0 ? api_fault(lua, &e) : 0;
 }
 
@@ -49,7 +49,7 @@ static int on_progress(lua_State *lua)
 	struct attempt *a = attempt_of(lua);
 	size_t len;
 
-	state_check(lua);
+	api_enter(lua);
 	int64_t done = (int64_t)luaL_checknumber(lua, 2), total = (int64_t)luaL_optnumber(lua, 3, 0);
 	const char *unit = luaL_optlstring(lua, 4, "", &len);
 	journal_progress(a->w, a->step, done, total, (struct slice){ unit, len });

@@ -13,11 +13,8 @@
 
 #define ARGV_MAX 256
 #define ENV_MAX 128
-
-int api_fault(lua_State *lua, const struct err *e)
-{
-	return luaL_error(lua, "%s", e->msg);
-}
+#define NAME_BYTES 64
+#define CODE_NOT_RUN 127                /* as a shell says it */
 
 static const char *state_of(const struct shell_result *r, int allowed)
 {
@@ -28,67 +25,91 @@ static const char *state_of(const struct shell_result *r, int allowed)
 	return r->code == 0 ? "succeeded" : allowed ? "allowed" : "failed";
 }
 
-/* The name of a step that was given none: the beginning of its command. */
-static void name_of(const char *command, char out[48])
+/* The beginning of a command, as the name of a step that was given none, and in messages. */
+static void name_of(const char *command, char out[NAME_BYTES])
 {
-	struct slice line = slice_trim(slice_of(command)), first, rest;
+	struct slice all = slice_trim(slice_of(command)), first, rest;
+	size_t n = NAME_BYTES - 8;
 
-	slice_cut(line, '\n', &first, &rest);
-	struct slice cut = slice_upto(slice_trim(first), 40);
-	snprintf(out, 48, SLICE_FMT "%s", SLICE_ARG(cut), cut.len < line.len ? "\xe2\x80\xa6" : "");
+	slice_cut(all, '\n', &first, &rest);
+	first = slice_trim(first);
+	while (first.len > n && ((unsigned char)first.ptr[n] & 0xc0) == 0x80)
+		n--;                                    /* between characters */
+	first = slice_upto(first, n);
+	snprintf(out, NAME_BYTES, SLICE_FMT "%s", SLICE_ARG(first), first.len < all.len ? "\xe2\x80\xa6" : "");
 }
 
-/* Run inside of the step that is open, or of one of its own. */
+static void note_cut(struct attempt *a, const struct shell_options *o, struct err *e, int *result)
+{
+	if (*result == 0 && o->capture && o->capture->len == o->capture->max)
+		*result = journal_note(a->w, a->step, "warn", SLICE("the captured output is cut at 1 MiB; the log has all of it"), e);
+}
+
+/* Run inside of the step that is open, or of one of its own. -1: it could not be run; *e says why. */
 static int run_in_step(struct attempt *a, const char *command, const struct shell_options *o, int allowed,
 		       struct shell_result *r, struct err *e)
 {
 	struct outer_step outer;
-	char name[48];
+	char name[NAME_BYTES];
+	struct err other;
 	int own = a->step == 0;
 
 	name_of(command, name);
 	if (own && attempt_step_begin(a, name, &outer, e) < 0)
 		return -1;
 	int result = shell_run(a, o, r, e);
-	struct err other;
+	note_cut(a, o, e, &result);
 	if (result < 0)
-		r->code = 127;
+		r->code = CODE_NOT_RUN;
 	if (result < 0 && journal_note(a->w, a->step, "error", slice_of(e->msg), &other) < 0)
 		return -1;
-	if (own && attempt_step_end(a, result < 0 ? "failed" : state_of(r, allowed), r->code, &outer, e) < 0)
+	if (own && attempt_step_end(a, state_of(r, allowed), r->code, &outer, result < 0 ? &other : e) < 0)
 		return -1;
 	return result;
 }
 
-/* [-0, +1] { code, out, secs }; raises where the step failed and that was not allowed. */
-static int answer(lua_State *lua, const struct shell_result *r, int allowed, struct buf *capture, const char *command)
+/* How a command failed, in words. */
+static void describe(const struct attempt *a, const struct shell_result *r, const char *command, struct failure *f)
+{
+	char name[NAME_BYTES];
+
+	name_of(command, name);
+	*f = (struct failure){ .exit_code = r->code, .is_timed_out = r->is_timed_out };
+	if (r->is_timed_out)
+		err_set(&f->e, ERR_INPUT, "timed out after %.1f s: %s", (double)r->ms / 1000, name);
+	else
+		err_set(&f->e, ERR_INPUT, "exit %d: %s", r->code, name);
+	if (a->step) {
+		struct err what = f->e;
+		err_set(&f->e, ERR_INPUT, "%.300s, in step \"%.100s\"", what.msg, a->step_name);
+	}
+}
+
+/* [-0, +1] { code, secs, out, timed_out }; raises where the command failed and that was not allowed. */
+static int answer(lua_State *lua, const struct shell_result *r, int allowed, int captures, const char *command)
 {
 	struct attempt *a = attempt_of(lua);
-	char name[48];
+	struct failure f;
 
-	if (r->is_timed_out) {
-		a->exit_code = r->code;
-		name_of(command, name);
-		buf_fini(capture);
-		return luaL_error(lua, "timed out after %d s: %s", (int)(r->ms / 1000), name);
-	}
-	if (r->code && !allowed) {
-		a->exit_code = r->code;
-		name_of(command, name);
-		buf_fini(capture);
+	if (r->is_cancelled)
 		state_check(lua);
-		return luaL_error(lua, "exit %d: %s", r->code, name);
+	if ((r->code || r->is_timed_out) && !allowed) {
+		describe(a, r, command, &f);
+		return api_fail(lua, &f);
 	}
-	lua_createtable(lua, 0, 3);
+	lua_createtable(lua, 0, 4);
 	lua_pushinteger(lua, r->code);
 	lua_setfield(lua, -2, "code");
 	lua_pushnumber(lua, (lua_Number)r->ms / 1000);
 	lua_setfield(lua, -2, "secs");
-	if (capture->ptr) {
-		lua_pushlstring(lua, capture->ptr, capture->len);
+	if (r->is_timed_out) {
+		lua_pushboolean(lua, 1);
+		lua_setfield(lua, -2, "timed_out");
+	}
+	if (captures) {
+		lua_pushlstring(lua, a->capture.len ? a->capture.ptr : "", a->capture.len);
 		lua_setfield(lua, -2, "out");
 	}
-	buf_fini(capture);
 	return 1;
 }
 
@@ -119,36 +140,34 @@ static int read_env(lua_State *lua, int at, const char **env)
 }
 
 static const char *const sh_options[] = { "cwd", "env", "timeout", "stdin", "capture", "allow_failure", "shell", NULL };
+static const char *const exec_options[] = { "cwd", "env", "timeout", "stdin", "capture", "allow_failure", NULL };
 
 /* Options at AT, a command that starts with ARGV. */
 static int run_command(lua_State *lua, int at, const char *const *argv, const char *command)
 {
 	struct attempt *a = attempt_of(lua);
 	const char *env[ENV_MAX + 1];
-	struct buf capture = BUF(SHELL_CAPTURE_MAX);
-	struct shell_result r;
+	struct shell_result r = { 0 };
 	struct err e;
 
 	read_env(lua, at, env);
 	int allowed = options_is(lua, at, "allow_failure"), captures = options_is(lua, at, "capture");
 	struct shell_options o = { .argv = argv, .env = env, .cwd = options_text(lua, at, "cwd"),
-				   .stdin_text = options_bytes(lua, at, "stdin"), .timeout_ms = options_duration_ms(lua, at, "timeout") };
-	if (captures) {
-		o.capture = &capture;
-		buf_cstr(&capture);
-	}
-	if (run_in_step(a, command, &o, allowed, &r, &e) < 0) {
-		buf_fini(&capture);
-		a->exit_code = 127;
-		return api_fault(lua, &e);
-	}
-	return answer(lua, &r, allowed, &capture, command);
+				   .stdin_text = options_bytes(lua, at, "stdin"), .timeout_ms = options_duration_ms(lua, at, "timeout"),
+				   .capture = captures ? &a->capture : NULL };
+	buf_clear(&a->capture);
+	a->capture.max = SHELL_CAPTURE_MAX;
+	if (run_in_step(a, command, &o, allowed, &r, &e) < 0 && !(allowed && e.kind == ERR_INPUT))
+		return api_fail(lua, &(struct failure){ .e = e, .exit_code = CODE_NOT_RUN });
+	return answer(lua, &r, allowed, captures, command);
 }
 
 static int on_sh(lua_State *lua)
 {
-	state_check(lua);
+	api_enter(lua);
+	lua_settop(lua, 3);
 	const char *script = luaL_checkstring(lua, 2);
+	luaL_argcheck(lua, strlen(script) == lua_rawlen(lua, 2), 2, "a script cannot hold a NUL byte");
 	options_known(lua, 3, "job:sh", sh_options, OPTIONS_NO_ITEMS);
 	const char *shell = options_text(lua, 3, "shell");
 	if (shell && strcmp(shell, "sh") && strcmp(shell, "bash"))
@@ -161,29 +180,53 @@ static int on_sh(lua_State *lua)
 static int on_exec(lua_State *lua)
 {
 	const char *argv[ARGV_MAX + 1];
-	int n;
 
-	state_check(lua);
+	api_enter(lua);
 	luaL_checktype(lua, 2, LUA_TTABLE);
-	options_known(lua, 2, "job:exec", sh_options, OPTIONS_WITH_ITEMS);
-	n = (int)lua_rawlen(lua, 2);
+	options_known(lua, 2, "job:exec", exec_options, OPTIONS_WITH_ITEMS);
+	lua_Integer n = (lua_Integer)lua_rawlen(lua, 2);
 	if (n < 1 || n > ARGV_MAX)
 		return luaL_error(lua, "job:exec wants a program and its arguments, %d at most: job:exec { \"make\", \"test\" }", ARGV_MAX);
-	for (int i = 0; i < n; i++) {
+	for (lua_Integer i = 0; i < n; i++) {
 		lua_rawgeti(lua, 2, i + 1);
 		if (lua_type(lua, -1) != LUA_TSTRING || strlen(lua_tostring(lua, -1)) != lua_rawlen(lua, -1))
-			return luaL_error(lua, "job:exec: argument %d is not text", i + 1);
+			return luaL_error(lua, "job:exec: argument %d is not text", (int)i + 1);
 		argv[i] = lua_tostring(lua, -1);                /* the table keeps it */
 		lua_pop(lua, 1);
 	}
 	argv[n] = NULL;
 	lua_settop(lua, 2);
 	lua_pushliteral(lua, "");
-	for (int i = 0; i < n; i++) {
+	for (lua_Integer i = 0; i < n; i++) {
 		lua_pushfstring(lua, "%s%s%s", lua_tostring(lua, 3), i ? " " : "", argv[i]);
 		lua_replace(lua, 3);
 	}
 	return run_command(lua, 2, argv, lua_tostring(lua, 3));
+}
+
+/* The state of a step whose function raised the value on top of the stack; *CODE is that of the command that failed, else 1. */
+static const char *state_of_error(lua_State *lua, int allowed, int *code)
+{
+	const struct attempt *a = attempt_of(lua);
+	const char *message = lua_tostring(lua, -1);
+	int is_failure = message && !strcmp(message, a->failure.e.msg);
+
+	*code = a->ending == ENDING_SKIP ? 0 : 1;
+	switch (a->is_deferring ? ENDING_NONE : a->ending) {
+	case ENDING_SKIP:
+		return "skipped";
+	case ENDING_CANCEL:
+		return "cancelled";
+	case ENDING_FAIL:
+		return "failed";
+	case ENDING_NONE:
+		break;
+	}
+	if (is_failure && a->failure.exit_code)
+		*code = a->failure.exit_code;
+	if (is_failure && a->failure.is_timed_out)
+		return "timed_out";
+	return allowed ? "allowed" : "failed";
 }
 
 /* job:step(name, [options,] function) */
@@ -193,24 +236,32 @@ static int on_step(lua_State *lua)
 	struct attempt *a = attempt_of(lua);
 	struct outer_step outer;
 	struct err e;
+	int code = 0;
 
-	state_check(lua);
-	const char *name = luaL_checkstring(lua, 2);
-	int has_options = lua_type(lua, 3) == LUA_TTABLE, function = 3 + has_options;
-	options_known(lua, has_options ? 3 : 99, "job:step", names, OPTIONS_NO_ITEMS);
-	luaL_checktype(lua, function, LUA_TFUNCTION);
-	int allowed = has_options && options_is(lua, 3, "allow_failure");
+	api_enter(lua);
+	const char *name = luaL_checkstring(lua, 2), *state = "succeeded";
+	if (lua_type(lua, 3) == LUA_TFUNCTION) {
+		lua_settop(lua, 3);
+		lua_pushnil(lua);
+		lua_insert(lua, 3);                     /* no options */
+	}
+	lua_settop(lua, 4);
+	options_known(lua, 3, "job:step", names, OPTIONS_NO_ITEMS);
+	luaL_checktype(lua, 4, LUA_TFUNCTION);
+	int allowed = options_is(lua, 3, "allow_failure");
+	lua_pushcfunction(lua, state_on_error);
+	lua_insert(lua, 4);
 	if (attempt_step_begin(a, name, &outer, &e) < 0)
 		return api_fault(lua, &e);
-	lua_pushvalue(lua, function);
-	int base = lua_gettop(lua), status = lua_pcall(lua, 0, LUA_MULTRET, 0);
-	const char *state = status == LUA_OK ? "succeeded" : a->ending == ENDING_SKIP ? "skipped" :
-			    a->ending == ENDING_CANCEL ? "cancelled" : allowed && a->ending == ENDING_NONE ? "allowed" : "failed";
-	if (attempt_step_end(a, state, status == LUA_OK ? 0 : a->exit_code, &outer, &e) < 0)
+	int status = lua_pcall(lua, 0, LUA_MULTRET, 4);
+	if (status != LUA_OK)
+		state = state_of_error(lua, allowed, &code);
+	if (attempt_step_end(a, state, code, &outer, &e) < 0)
 		return api_fault(lua, &e);
 	if (status == LUA_OK)
-		return lua_gettop(lua) - base + 1;
-	if (!allowed || a->ending != ENDING_NONE)
+		return lua_gettop(lua) - 4;
+	state_check(lua);
+	if (!allowed)
 		return lua_error(lua);
 	if (lua_isstring(lua, -1) && journal_note(a->w, a->step, "warn", slice_of(lua_tostring(lua, -1)), &e) < 0)
 		return api_fault(lua, &e);
@@ -225,47 +276,73 @@ void api_add_shell(lua_State *lua)
 
 /* ---- declared steps ---- */
 
-static int plan_step(struct attempt *a, const json_t *step, struct err *e)
+/* The program of a declared step, borrowed from it: its own list, or its script for a shell. */
+static int read_argv(const json_t *step, const char **argv, struct err *e)
 {
-	const char *argv[ARGV_MAX + 1] = { "/bin/sh", "-e", "-c", json_string_value(json_object_get(step, "sh")), NULL };
-	const char *name = json_string_value(json_object_get(step, "name")), *key, *env[ENV_MAX + 1];
-	json_t *exec = json_object_get(step, "exec"), *value;
-	int allowed = json_is_true(json_object_get(step, "allow_failure")), n = 0;
-	struct outer_step outer;
-	struct shell_result r = { 0 };
-	struct err run_e;
+	const json_t *list = json_object_get(step, "exec"), *value;
+	const char *sh = json_string_value(json_object_get(step, "sh"));
 	size_t i;
 
-	json_array_foreach(exec, i, value)
-		if (i < ARGV_MAX) {
-			argv[i] = json_string_value(value);
-			argv[i + 1] = NULL;
-		}
+	if (sh) {
+		memcpy(argv, (const char *[]){ "/bin/sh", "-e", "-c", sh, NULL }, 5 * sizeof *argv);
+		return 0;
+	}
+	if (json_array_size(list) == 0 || json_array_size(list) > ARGV_MAX)
+		return err_set(e, ERR_INPUT, "a program and its arguments, %d at most, are wanted", ARGV_MAX);
+	json_array_foreach(list, i, value)
+		argv[i] = json_string_value(value);
+	argv[i] = NULL;
+	return 0;
+}
+
+static int run_declared(struct attempt *a, const json_t *step, struct shell_result *r, struct err *e)
+{
+	const char *argv[ARGV_MAX + 1], *env[ENV_MAX + 1], *key;
+	json_t *value;
+	int n = 0;
+
+	*r = (struct shell_result){ 0 };
+	if (read_argv(step, argv, e) < 0)
+		return -1;
 	json_object_foreach(json_object_get(step, "env"), key, value)
-		if (n < ENV_MAX)
+		if (n < ENV_MAX && json_is_string(value))
 			env[n++] = xprintf("%s=%s", key, json_string_value(value));
 	env[n] = NULL;
-	const char *cwd = json_string_value(json_object_get(step, "cwd"));
-	CLEANUP(freep) char *below = cwd && cwd[0] != '/' ? xprintf("%s/%s", a->tree ? a->tree : a->workspace, cwd) : xstrdup(cwd);
-	struct shell_options o = { .argv = argv, .env = env, .cwd = below,
+	struct shell_options o = { .argv = argv, .env = env, .cwd = json_string_value(json_object_get(step, "cwd")),
 				   .timeout_ms = json_integer_value(json_object_get(step, "timeout_ms")) };
+	int result = shell_run(a, &o, r, e);
+	while (n > 0)
+		free((char *)(uintptr_t)env[--n]);
+	return result;
+}
+
+static int plan_step(struct attempt *a, const json_t *step, struct err *e)
+{
+	const char *name = json_string_value(json_object_get(step, "name"));
+	int allowed = json_is_true(json_object_get(step, "allow_failure"));
+	struct outer_step outer;
+	struct shell_result r;
+	struct err run_e = { 0 };
+
 	if (attempt_step_begin(a, name, &outer, e) < 0)
 		return -1;
-	int result = shell_run(a, &o, &r, &run_e);
-	for (int k = 0; k < n; k++)
-		free((char *)(uintptr_t)env[k]);
+	int result = run_declared(a, step, &r, &run_e);
+	if (result < 0)
+		r.code = CODE_NOT_RUN;
 	if (result < 0 && journal_note(a->w, a->step, "error", slice_of(run_e.msg), e) < 0)
 		return -1;
-	if (result < 0)
-		r.code = 127;
-	if (attempt_step_end(a, result < 0 ? "failed" : state_of(&r, allowed), r.code, &outer, e) < 0)
+	if (attempt_step_end(a, state_of(&r, allowed), r.code, &outer, e) < 0)
 		return -1;
-	if (r.is_cancelled || (!r.code && !r.is_timed_out && result == 0) || (allowed && !r.is_timed_out))
+	if (r.is_cancelled || (r.code == 0 && !r.is_timed_out) || (allowed && (result == 0 || run_e.kind == ERR_INPUT)))
 		return 0;
-	a->exit_code = r.code;
-	return r.is_timed_out ? err_set(e, ERR_INPUT, "step \"%s\" timed out after %d s", name, (int)(r.ms / 1000)) :
-	       result < 0 ? err_set(e, ERR_INPUT, "step \"%s\": %s", name, run_e.msg) :
-			    err_set(e, ERR_INPUT, "step \"%s\" failed: exit %d", name, r.code);
+	if (result < 0)
+		err_set(e, run_e.kind, "step \"%.100s\": %.300s", name, run_e.msg);
+	else if (r.is_timed_out)
+		err_set(e, ERR_INPUT, "step \"%.100s\" timed out after %.1f s", name, (double)r.ms / 1000);
+	else
+		err_set(e, ERR_INPUT, "step \"%.100s\" failed: exit %d", name, r.code);
+	a->failure = (struct failure){ .e = *e, .exit_code = r.code, .is_timed_out = r.is_timed_out };
+	return -1;
 }
 
 int api_run_plan(struct attempt *a, struct err *e)
@@ -283,4 +360,15 @@ int api_run_plan(struct attempt *a, struct err *e)
 			return result < 0 ? -1 : err_set(e, ERR_IO, "%s", other.msg);
 	}
 	return result;
+}
+
+void api_skip_plan(struct attempt *a)
+{
+	const json_t *steps = json_object_get(json_object_get(a->spec, "plan"), "steps"), *step;
+	struct err e;
+	size_t i;
+
+	json_array_foreach(steps, i, step)
+		if (attempt_step_skipped(a, json_string_value(json_object_get(step, "name")), &e) < 0)
+			return;
 }

@@ -22,8 +22,11 @@ static const char *clone_url(const struct attempt *a)
 {
 	static const char *const names[] = { "clone_url", "git_http_url", "http_url", "git_url" };
 	const json_t *payload = json_object_get(a->spec, "payload"), *repo = json_object_get(payload, "repository");
+	const char *normalised = json_string_value(json_object_get(json_object_get(a->spec, "event"), "clone_url"));
 	const json_t *project = json_object_get(payload, "project");
 
+	if (normalised)
+		return normalised;
 	for (size_t i = 0; i < COUNT(names); i++) {
 		const char *url = json_string_value(json_object_get(repo, names[i]));
 		if (!url)
@@ -34,11 +37,9 @@ static const char *clone_url(const struct attempt *a)
 	return NULL;
 }
 
-static const char *event_ref(const struct attempt *a)
+static const char *event_text(const struct attempt *a, const char *key)
 {
-	const json_t *event = json_object_get(a->spec, "event");
-	const char *sha = json_string_value(json_object_get(event, "sha"));
-	return sha ? sha : json_string_value(json_object_get(event, "ref"));
+	return json_string_value(json_object_get(json_object_get(a->spec, "event"), key));
 }
 
 /* Plain C: in a step of its own unless one is open. */
@@ -54,7 +55,7 @@ static int checkout(struct attempt *a, struct git_options *o, char sha[65], stru
 	if (r < 0 && journal_note(a->w, a->step, "error", slice_of(e->msg), &other) < 0)
 		return -1;
 	if (r == 0) {
-		CLEANUP(freep) char *text = xprintf("%s at %s", o->url, sha);
+		CLEANUP(freep) char *shown = git_public_url(o->url), *text = xprintf("%s at %s", shown, sha);
 		r = journal_log(a->w, a->step, slice_of(text), e);
 	}
 	const char *state = r == 0 ? "succeeded" : a->ending == ENDING_CANCEL ? "cancelled" : "failed";
@@ -66,8 +67,10 @@ static int checkout(struct attempt *a, struct git_options *o, char sha[65], stru
 int api_checkout(struct attempt *a, const char *url, const char *ref, const char *into, int64_t timeout_ms, struct err *e)
 {
 	char sha[65];
+	const char *sha_of_event = event_text(a, "sha"), *ref_of_event = event_text(a, "ref");
 	CLEANUP(freep) char *folder = xprintf("%s/%s", a->workspace, into ? into : "tree");
-	struct git_options o = { .url = url ? url : clone_url(a), .ref = ref ? ref : event_ref(a), .into = folder,
+	struct git_options o = { .url = url ? url : clone_url(a), .ref = ref ? ref : sha_of_event ? sha_of_event : ref_of_event,
+				 .also = url || ref ? NULL : ref_of_event, .into = folder,
 				 .timeout_ms = timeout_ms ? timeout_ms : FETCH_MS };
 
 	if (!o.url)
@@ -89,14 +92,15 @@ static int on_checkout(lua_State *lua)
 	struct attempt *a = attempt_of(lua);
 	struct err e;
 
-	state_check(lua);
+	api_enter(lua);
+	lua_settop(lua, 2);
 	options_known(lua, 2, "job:checkout", names, OPTIONS_NO_ITEMS);
 	const char *into = options_text(lua, 2, "into");
-	if (into && (strchr(into, '/') || into[0] == '.' || !*into))
-		return luaL_error(lua, "job:checkout: into is the name of a folder in the workspace, not '%s'", into);
+	if (into && (strchr(into, '/') || into[0] == '.' || !*into || !strcmp(into, "home") || !strcmp(into, "tmp")))
+		return luaL_error(lua, "job:checkout: into is the name of a folder of its own in the workspace, not '%s'", into);
 	if (api_checkout(a, options_text(lua, 2, "url"), options_text(lua, 2, "ref"), into, options_duration_ms(lua, 2, "timeout"), &e) < 0) {
 		state_check(lua);
-		return api_fault(lua, &e);
+		return api_fail(lua, &(struct failure){ .e = e, .exit_code = 1 });
 	}
 	if (into)
 		lua_pushfstring(lua, "%s/%s", a->workspace, into);
@@ -111,7 +115,7 @@ static int on_checkout(lua_State *lua)
 
 /* ---- publish ---- */
 
-struct handle { char dest[1024], previous[64]; };
+struct handle { char dest[1024], release[RELEASE_BYTES], previous[RELEASE_BYTES]; };
 
 static int publish(struct attempt *a, const struct publish_options *o, struct published *p, struct err *e)
 {
@@ -145,7 +149,7 @@ static int on_publish(lua_State *lua)
 	struct published p;
 	struct err e;
 
-	state_check(lua);
+	api_enter(lua);
 	lua_settop(lua, 4);
 	options_known(lua, 4, "job:publish", names, OPTIONS_NO_ITEMS);
 	const char *from = luaL_checkstring(lua, 2), *dest = absolute(lua, luaL_checkstring(lua, 3));
@@ -155,9 +159,10 @@ static int on_publish(lua_State *lua)
 		return luaL_error(lua, "job:publish: a path of over %d bytes", (int)sizeof h->dest - 1);
 	if (publish(a, &o, &p, &e) < 0) {
 		state_check(lua);
-		return api_fault(lua, &e);
+		return api_fail(lua, &(struct failure){ .e = e, .exit_code = 1 });
 	}
 	snprintf(h->dest, sizeof h->dest, "%s", dest);
+	snprintf(h->release, sizeof h->release, "%s", p.release);
 	snprintf(h->previous, sizeof h->previous, "%s", p.previous);
 	luaL_setmetatable(lua, RELEASE);
 	return 1;
@@ -172,7 +177,7 @@ static int on_rollback(lua_State *lua)
 	state_check(lua);
 	if (!h->previous[0])
 		return luaL_error(lua, "rollback: there was no release before this one");
-	if (publish_switch(a, h->dest, h->previous, &e) < 0)
+	if (publish_rollback(a, h->dest, h->release, h->previous, &e) < 0)
 		return api_fault(lua, &e);
 	lua_pushfstring(lua, "%s is back at release %s", h->dest, h->previous);
 	return journal_note(a->w, a->step, "warn", slice_of(lua_tostring(lua, -1)), &e) < 0 ? api_fault(lua, &e) : 0;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "wire/frame.h"
@@ -32,10 +33,30 @@ void attempt_listen(struct attempt *a)
 	CLEANUP(buf_fini) struct buf scratch = BUF(FRAME_MAX_TEXT + 128);
 	struct frame f;
 
-	if (frame_recv(a->in.control_fd, PEER_RUNNER_OF_JOB, &scratch, &f) != FRAME_OK || f.type != FRAME_CANCEL)
+	if (a->in.control_fd < 0)
+		return;
+	switch (frame_recv(a->in.control_fd, PEER_RUNNER_OF_JOB, &scratch, &f)) {
+	case FRAME_AGAIN:
+		return;
+	case FRAME_OK:
+		break;
+	case FRAME_EOF:
+	case FRAME_BAD:
+		close(a->in.control_fd);
+		a->in.control_fd = -1;
+		attempt_end(a, ENDING_CANCEL, "the runner is gone");
+		return;
+	}
+	if (f.type != FRAME_CANCEL)
 		return;
 	CLEANUP(freep) char *why = slice_dup(f.text);
 	attempt_end(a, ENDING_CANCEL, *why ? why : "cancelled");
+}
+
+int attempt_is_stopped(struct attempt *a)
+{
+	attempt_listen(a);
+	return a->is_deferring ? mono_ms() >= a->defer_until_ms : a->ending == ENDING_CANCEL;
 }
 
 static int write_step(struct attempt *a, int number, const char *name, const char *state, int exit_code, int64_t ms,

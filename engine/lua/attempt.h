@@ -15,6 +15,14 @@ struct lua_State;
 
 enum ending { ENDING_NONE, ENDING_FAIL, ENDING_SKIP, ENDING_CANCEL };
 
+/* What failed last: a command, a checkout. It decides how the job ends only where its message is also the job's last
+ * word: a failure that pcall swallowed does not. */
+struct failure {
+	struct err e;
+	int exit_code;
+	int is_timed_out;
+};
+
 struct attempt {
 	struct job_inheritance in;
 	json_t *spec;                   /* owned */
@@ -28,9 +36,10 @@ struct attempt {
 	int is_deferring;               /* the deferred functions run: the ending stands, calls work */
 	int64_t defer_until_ms;         /* mono; their budget */
 	char reason[256];               /* of the ending */
-	int exit_code;                  /* of the step that failed last */
+	struct failure failure;
 	int defers[DEFERS_MAX], n_defers;       /* registry references */
-	struct buf traceback;           /* of the first error */
+	struct buf traceback;           /* of the error that was raised last; begins with its message */
+	struct buf capture;             /* standard output of the running command, where it is asked for */
 	size_t memory;                  /* bytes of the Lua state */
 };
 
@@ -38,8 +47,10 @@ struct attempt *attempt_of(struct lua_State *lua);
 const char *attempt_text(const struct attempt *a, const char *key);             /* of the spec; "" where absent */
 int64_t attempt_number(const struct attempt *a, const char *key);
 
-/* Read what the runner has sent: a CANCEL sets the ending. Cheap; called wherever the job waits. */
+/* Read what the runner has sent: a CANCEL sets the ending, and so does a runner that is gone. Called wherever the job waits. */
 void attempt_listen(struct attempt *a);
+/* Listens, and tells whether what is going on is to end: a cancel, or the end of the budget of the deferred functions. */
+int attempt_is_stopped(struct attempt *a);
 /* Ask for the ending; the first one stands. WHY is cut to the reason's size. */
 void attempt_end(struct attempt *a, enum ending ending, const char *why);
 

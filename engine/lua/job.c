@@ -120,32 +120,40 @@ static int make_workspace(struct attempt *a, struct err *e)
 	return chdir(a->workspace) < 0 ? err_errno(e, "%s", a->workspace) : 0;
 }
 
-/* The rule's own function, or its declared steps. [the rule's table on the stack] */
+/* Protected, for the job's data may be more than a job's Lua may hold. Takes the rule's table; true where it has a `run`. */
+static int call_run(lua_State *lua)
+{
+	lua_getfield(lua, 1, "run");
+	if (!lua_isfunction(lua, -1)) {
+		lua_pushboolean(lua, 0);
+		return 1;
+	}
+	api_push_job(lua, attempt_of(lua));
+	lua_call(lua, 1, 0);
+	lua_pushboolean(lua, 1);
+	return 1;
+}
+
+/* The rule's own function, or its declared steps. */
 static int act(struct attempt *a, lua_State *lua, struct err *e)
 {
-	const json_t *plan = json_object_get(a->spec, "plan");
-
-	if (json_is_true(json_object_get(plan, "checkout")) && api_checkout(a, NULL, NULL, NULL, 0, e) < 0) {
-		a->exit_code = 1;
+	if (state_load_rule(lua, e) < 0)
+		return -1;
+	if (json_is_true(json_object_get(json_object_get(a->spec, "plan"), "checkout")) && api_checkout(a, NULL, NULL, NULL, 0, e) < 0) {
+		a->failure = (struct failure){ .e = *e, .exit_code = 1 };
+		api_skip_plan(a);
 		return -1;
 	}
-	lua_getfield(lua, -1, "run");
-	if (!lua_isfunction(lua, -1)) {
-		lua_pop(lua, 1);
-		return api_run_plan(a, e);
-	}
-	api_push_job(lua, a);
-	return state_call(lua, 1, e);
+	lua_pushcfunction(lua, call_run);
+	lua_insert(lua, -2);
+	if (state_call(lua, 1, 1, e) < 0)
+		return -1;
+	int has_run = lua_toboolean(lua, -1);
+	lua_pop(lua, 1);
+	return has_run ? 0 : api_run_plan(a, e);
 }
 
-static void note_traceback(struct attempt *a)
-{
-	struct err e;
-
-	if (a->traceback.len && a->ending == ENDING_NONE && !a->exit_code && journal_note(a->w, 0, "error", buf_slice(&a->traceback), &e) < 0)
-		return;
-}
-
+/* R and *E: how the rule's action went. */
 static void set_result(struct attempt *a, int r, const struct err *e, struct job_result *out)
 {
 	static const enum job_state ends[] = { [ENDING_FAIL] = JOB_FAILED, [ENDING_SKIP] = JOB_SKIPPED, [ENDING_CANCEL] = JOB_CANCELLED };
@@ -160,13 +168,24 @@ static void set_result(struct attempt *a, int r, const struct err *e, struct job
 		out->state = e->kind == ERR_IO || e->kind == ERR_BUG ? JOB_ERRORED : JOB_FAILED;
 		reason = e->msg;
 	}
-	if (out->state == JOB_FAILED)
-		out->exit_code = a->exit_code;
+	if (out->state == JOB_FAILED && a->ending == ENDING_NONE && !strcmp(e->msg, a->failure.e.msg))
+		out->exit_code = a->failure.exit_code & 0xff;
 	mask_text(journal_writer_mask(a->w), slice_of(reason), &masked);
 	for (size_t i = 0; i < masked.len; i++)
 		if ((unsigned char)masked.ptr[i] < 0x20)
 			masked.ptr[i] = ' ';
 	snprintf(out->reason, sizeof out->reason, "%s", buf_cstr(&masked));
+}
+
+/* An error of the rule's Lua shows where it came from; that a command failed shows its own output. */
+static void note_traceback(struct attempt *a, const struct err *e)
+{
+	struct slice trace = buf_slice(&a->traceback);
+	struct err unheard;             /* a broken journal comes out at the flush */
+
+	if (a->ending == ENDING_NONE && strcmp(e->msg, a->failure.e.msg) && slice_starts(trace, slice_upto(slice_of(e->msg), 200)) &&
+	    journal_note(a->w, 0, "error", trace, &unheard) < 0)
+		return;
 }
 
 static int run(struct attempt *a, struct err *e)
@@ -177,10 +196,9 @@ static int run(struct attempt *a, struct err *e)
 	if (make_workspace(a, e) < 0)
 		return -1;
 	lua_State *lua = state_new(a);
-	int r = state_load_rule(lua, attempt_text(a, "rule"), e);
-	if (r == 0)
-		r = act(a, lua, e);
-	note_traceback(a);
+	int r = act(a, lua, e);
+	if (r < 0)
+		note_traceback(a, e);
 	api_run_defers(lua, a);
 	lua_close(lua);
 	return r;
@@ -209,17 +227,19 @@ int lua_job_main(const struct job_inheritance *in)
 	}
 	set_result(&a, r, &e, &result);
 	struct err flush;
-	if (journal_writer_flush(a.w, &flush) < 0 && job_state_is_ok(result.state)) {
+	if (journal_writer_flush(a.w, &flush) < 0 && result.state != JOB_CANCELLED) {
 		result.state = JOB_ERRORED;
+		result.exit_code = 0;
 		snprintf(result.reason, sizeof result.reason, "%.250s", flush.msg);
 	}
-	if (a.workspace && job_state_is_ok(result.state))
-		remove_folder(a.workspace);
+	if (a.workspace && result.state != JOB_FAILED)
+		remove_folder(a.workspace);             /* that of a failed job is there to be looked at */
 	r = tell_result(&a, &result);
 	journal_writer_free(a.w);
 	json_decref(a.spec);
 	free(a.workspace);
 	free(a.tree);
 	buf_fini(&a.traceback);
+	buf_fini(&a.capture);
 	return r;
 }

@@ -3,12 +3,19 @@
 #pragma once
 #include "lua/attempt.h"
 
+#define RELEASE_BYTES 64
+
 struct publish_options {
-	const char *from;               /* a folder */
+	const char *from;               /* a folder of the workspace or below a root; relative: of the checkout, else the workspace */
 	const char *dest;               /* absolute; must lie beneath one of the spec's roots */
 	int keep;                       /* releases that stay, the new one among them */
 };
-struct published { int64_t files, bytes; char release[64]; char previous[64]; };        /* names in DEST.releases; previous "" for none */
+struct published {
+	int64_t files, bytes;
+	char release[RELEASE_BYTES];    /* its name in DEST.releases */
+	char previous[RELEASE_BYTES];   /* the one before; "" for none */
+};
+/* *out is set on success. -1: DEST is as it was; ERR_INPUT where the rule is at fault. */
 int publish_folder(struct attempt *a, const struct publish_options *o, struct published *out, struct err *e) MUST_USE;
-/* Switch DEST back to release NAME. */
-int publish_switch(struct attempt *a, const char *dest, const char *name, struct err *e) MUST_USE;
+/* Switch DEST from release FROM back to release TO. ERR_INPUT where another one is in place by now. */
+int publish_rollback(struct attempt *a, const char *dest, const char *from, const char *to, struct err *e) MUST_USE;

@@ -1,8 +1,9 @@
 /* lua/shell.c - run one program as a confined step.
  *
  * One poll loop over both pipes, the process and the runner. A step is over when its process has been reaped and both pipes
- * are at their end; a grandchild that holds a pipe open after that has a moment, then it is killed. Reading stops while the
- * journal cannot be written, so a flood is slowed by the disk and costs no memory. */
+ * are at their end; a grandchild that holds a pipe open after that has a moment, then it is killed, and the log says so.
+ * Reading stops while the journal cannot be written, so a flood is slowed by the disk and costs no memory. To be stopped is
+ * TERM, a while later KILL for all that descends from it. */
 #include "lua/shell.h"
 
 #include <errno.h>
@@ -11,15 +12,17 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "runner/step.h"
+#include "wire/children.h"
 
 #define READ_BYTES (256 << 10)
 #define TERM_GRACE_MS 5000              /* from TERM to KILL */
-#define LINGER_MS 500                   /* for pipes that outlive the step's process */
+#define LINGER_MS 500                   /* for pipes that outlive the step's process; and, once more, for their end */
 #define ENV_MAX 256
 
 struct run {
@@ -28,8 +31,11 @@ struct run {
 	struct shell_result *result;
 	struct step step;
 	struct journal_stream *out, *err;
-	int64_t began_ms, deadline_ms, kill_ms, linger_ms;      /* mono; 0: not set */
-	int is_reaped;
+	int64_t began_ms;
+	int64_t deadline_ms;                    /* mono; 0: none. To stop it */
+	int64_t kill_ms;                        /* mono; 0: it has not been told to stop, or has been killed */
+	int64_t linger_ms;                      /* mono; 0: not reaped yet. For pipes that are open still */
+	int is_reaped, is_stopped, is_swept, is_over;
 	char *bytes;
 };
 
@@ -102,6 +108,8 @@ static int start(struct run *r, struct err *e)
 	struct attempt *a = r->a;
 	const char *env[ENV_MAX + 1];
 	CLEANUP(freep) char *mirrors = xprintf("%s/mirrors", attempt_text(a, "state"));
+	const char *cwd = r->o->cwd, *base = a->tree ? a->tree : a->workspace;
+	CLEANUP(freep) char *below = cwd && cwd[0] != '/' ? xprintf("%s/%s", base, cwd) : NULL;
 	const char *readable[] = { mirrors, NULL };
 	CLEANUP(fd_closep) int in = r->o->stdin_text.len ? memfd_sealed("stdin", r->o->stdin_text, e) : -1;
 
@@ -109,9 +117,10 @@ static int start(struct run *r, struct err *e)
 		return -1;
 	drop_doubles(env, make_env(a, r->o->env, env));
 	struct step_options o = {
-		.argv = r->o->argv, .env = env, .cwd = r->o->cwd ? r->o->cwd : a->tree ? a->tree : a->workspace,
+		.argv = r->o->argv, .env = env, .cwd = below ? below : cwd ? cwd : base,
 		.workspace = a->workspace, .readable = readable, .state = attempt_text(a, "state"), .stdin_fd = in,
-		.memory_bytes = attempt_number(a, "memory_bytes"), .job = a->in.job, .attempt = a->in.attempt,
+		.memory_bytes = attempt_number(a, "memory_bytes"), .file_bytes = attempt_number(a, "file_bytes"),
+		.cpu_seconds = attempt_number(a, "cpu_seconds"), .job = a->in.job, .attempt = a->in.attempt,
 	};
 	int result = step_start(&o, &r->step, e);
 	for (int i = 0; env[i]; i++)
@@ -139,51 +148,97 @@ static int drain(struct run *r, int *fd, struct journal_stream *s, struct err *e
 
 static void stop(struct run *r, int64_t now)
 {
-	if (r->kill_ms)
+	if (r->is_stopped || r->is_reaped)
 		return;
+	r->is_stopped = 1;
 	r->kill_ms = now + TERM_GRACE_MS;
 	step_signal(&r->step, SIGTERM);
 }
 
-/* What is due by time; returns ms until the next thing is. */
-static int look_at_clock(struct run *r, struct err *e)
+/* The step and all that descends from it. Its own exit status stays to be reaped. */
+static void kill_all(struct run *r)
+{
+	pid_t own = r->step.pid;
+
+	step_signal(&r->step, SIGKILL);
+	step_kill_stragglers(&own, own > 0);
+}
+
+/* Behind a reaped step: what it left running ends, and the log says so. */
+static int sweep(struct run *r, struct err *e)
+{
+	pid_t left[64];
+
+	r->is_swept = 1;
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;                                       /* what is over already counts for nothing */
+	int n = children_list(left, COUNT(left));
+	if (n <= 0)
+		return 0;
+	kill_all(r);
+	if (r->is_stopped)
+		return 0;                               /* that its processes are killed goes without saying */
+	CLEANUP(freep) char *text = xprintf("the step left %d process%s running: %s killed", n, n == 1 ? "" : "es",
+					    n == 1 ? "it was" : "they were");
+	return journal_note(r->a->w, r->a->step, "warn", slice_of(text), e);
+}
+
+/* Its process is reaped and a pipe is open still. */
+static int linger(struct run *r, int64_t now, struct err *e)
+{
+	if (!r->linger_ms) {
+		r->linger_ms = now + LINGER_MS;
+	} else if (now >= r->linger_ms && !r->is_swept) {
+		r->linger_ms = now + LINGER_MS;
+		return sweep(r, e);
+	} else if (now >= r->linger_ms) {
+		r->is_over = 1;
+		return journal_note(r->a->w, r->a->step, "warn",
+				    SLICE("a process that is none of the step's holds its output open: it is read no further"), e);
+	}
+	return 0;
+}
+
+/* What is due by time; *WAIT gets ms until the next thing is. */
+static int look_at_clock(struct run *r, int *wait, struct err *e)
 {
 	int64_t now = mono_ms(), next = now + 1000;
 
-	if (r->deadline_ms && now >= r->deadline_ms && !r->is_reaped) {
+	if (r->deadline_ms && now >= r->deadline_ms && !r->is_stopped && !r->is_reaped) {
 		r->result->is_timed_out = 1;
 		stop(r, now);
 	}
 	if (r->a->ending == ENDING_CANCEL && !r->a->is_deferring && !r->is_reaped) {
-		r->result->is_cancelled = 1;
+		r->result->is_cancelled = !r->result->is_timed_out;
 		stop(r, now);
 	}
-	if (r->kill_ms && now >= r->kill_ms)
-		step_kill_stragglers(NULL, 0);
-	if (r->linger_ms && now >= r->linger_ms) {
-		step_kill_stragglers(NULL, 0);
-		r->linger_ms = 0;
+	if (r->kill_ms && now >= r->kill_ms) {
+		r->kill_ms = 0;
+		kill_all(r);
 	}
-	int64_t due[] = { r->deadline_ms, r->kill_ms, r->linger_ms };
+	if (r->is_reaped && linger(r, now, e) < 0)
+		return -1;
+	int64_t due[] = { r->is_stopped ? 0 : r->deadline_ms, r->kill_ms, r->linger_ms };
 	for (size_t i = 0; i < COUNT(due); i++)
-		if (due[i] > now && due[i] < next)
+		if (due[i] && due[i] < next)
 			next = due[i];
 	int tick = journal_writer_tick(r->a->w, e);
-	return tick >= 0 && tick < next - now ? tick : (int)(next - now);
+	*wait = next <= now ? 0 : tick >= 0 && tick < next - now ? tick : (int)(next - now);
+	return 0;
 }
 
 static int turn(struct run *r, struct err *e)
 {
-	int wait = look_at_clock(r, e);
+	int wait;
+
+	if (look_at_clock(r, &wait, e) < 0)
+		return -1;
 	struct pollfd p[] = {
 		{ r->step.out_fd, POLLIN, 0 }, { r->step.err_fd, POLLIN, 0 },
 		{ r->is_reaped ? -1 : r->step.pidfd, POLLIN, 0 }, { r->a->in.control_fd, POLLIN, 0 },
 	};
-
-	if (r->is_reaped && !r->linger_ms)
-		r->linger_ms = mono_ms() + LINGER_MS;
-	if (poll(p, COUNT(p), wait) < 0 && errno != EINTR)
-		return err_errno(e, "poll");
+	if (poll(p, COUNT(p), wait) < 0)
+		return errno == EINTR ? 0 : err_errno(e, "poll");
 	if (p[3].revents)
 		attempt_listen(r->a);
 	if (p[0].revents && drain(r, &r->step.out_fd, r->out, e) < 0)
@@ -199,10 +254,10 @@ static int turn(struct run *r, struct err *e)
 
 static int follow(struct run *r, struct err *e)
 {
-	while (!r->is_reaped || r->step.out_fd >= 0 || r->step.err_fd >= 0)
+	while (!r->is_over && (!r->is_reaped || r->step.out_fd >= 0 || r->step.err_fd >= 0))
 		if (turn(r, e) < 0)
 			return -1;
-	return 0;
+	return r->is_swept ? 0 : sweep(r, e);
 }
 
 int shell_run(struct attempt *a, const struct shell_options *o, struct shell_result *out, struct err *e)
@@ -220,7 +275,8 @@ int shell_run(struct attempt *a, const struct shell_options *o, struct shell_res
 	r.out = journal_stream_new(a->w, a->step, 0);
 	r.err = journal_stream_new(a->w, a->step, 1);
 	int result = follow(&r, e);
-	step_kill_stragglers(NULL, 0);          /* whatever it left behind, before the step is over */
+	if (result < 0)
+		kill_all(&r);
 	if (result == 0)
 		result = journal_stream_end(r.out, e);
 	if (result == 0)

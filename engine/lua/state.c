@@ -17,7 +17,7 @@
 
 #define HOOK_EVERY 200000
 
-static const char ending_key, rules_key;        /* their addresses are values and registry keys */
+static const char ending_key, rules_key, modules_key;   /* their addresses are values and registry keys */
 
 struct attempt *attempt_of(lua_State *lua)
 {
@@ -97,42 +97,55 @@ static void guard(lua_State *lua, const char *name)
 
 /* ---- libraries ---- */
 
+/* load(text, name, mode, env): texts only, of Lua only. */
 static int text_only_load(lua_State *lua)
 {
 	size_t len;
 	const char *text = luaL_checklstring(lua, 1, &len), *name = luaL_optstring(lua, 2, "=load");
+	int has_env = !lua_isnone(lua, 4);
 
 	if (luaL_loadbufferx(lua, text, len, name, "t") != LUA_OK) {
 		lua_pushnil(lua);
 		lua_insert(lua, -2);
 		return 2;
 	}
+	if (has_env) {
+		lua_pushvalue(lua, 4);
+		lua_setupvalue(lua, -2, 1);
+	}
 	return 1;
 }
 
+/* Modules of the specification alone: Lua's own table of what is loaded holds the whole of `os`. */
 static int on_require(lua_State *lua)
 {
 	const struct attempt *a = attempt_of(lua);
 	const char *name = luaL_checkstring(lua, 1);
 	const json_t *text = json_object_get(json_object_get(a->spec, "modules"), name);
 
-	lua_getfield(lua, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-	if (lua_getfield(lua, -1, name) != LUA_TNIL)
+	lua_settop(lua, 1);
+	lua_rawgetp(lua, LUA_REGISTRYINDEX, &modules_key);
+	lua_pushvalue(lua, 1);
+	if (lua_rawget(lua, 2) == LUA_TBOOLEAN && !lua_toboolean(lua, -1))
+		return luaL_error(lua, "module '%s' requires itself", name);
+	if (!lua_isnil(lua, -1))
 		return 1;
 	if (!text)
 		return luaL_error(lua, "no module '%s': it would be plugins/%s.lua", name, name);
 	lua_pushfstring(lua, "@plugins/%s.lua", name);
 	if (luaL_loadbufferx(lua, json_string_value(text), json_string_length(text), lua_tostring(lua, -1), "t") != LUA_OK)
 		return lua_error(lua);
+	lua_pushvalue(lua, 1);
+	lua_pushboolean(lua, 0);
+	lua_rawset(lua, 2);                     /* being loaded */
 	lua_call(lua, 0, 1);
-	if (lua_isnil(lua, -1)) {
+	if (lua_isnil(lua, -1) || (lua_isboolean(lua, -1) && !lua_toboolean(lua, -1))) {
 		lua_pop(lua, 1);
 		lua_pushboolean(lua, 1);
 	}
-	lua_getfield(lua, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+	lua_pushvalue(lua, 1);
 	lua_pushvalue(lua, -2);
-	lua_setfield(lua, -2, name);
-	lua_pop(lua, 1);
+	lua_rawset(lua, 2);
 	return 1;
 }
 
@@ -154,13 +167,19 @@ static void open_libraries(lua_State *lua)
 		{ "math", luaopen_math }, { "utf8", luaopen_utf8 }, { "coroutine", luaopen_coroutine }, { "os", luaopen_os },
 		{ NULL, NULL } };
 	static const char *const os_names[] = { "time", "date", "clock", NULL };
-	static const char *const gone[] = { "dofile", "loadfile", "collectgarbage", "print", NULL };
+	static const char *const gone[] = { "dofile", "loadfile", "collectgarbage", "print", "warn", NULL };
 
 	for (const luaL_Reg *l = libraries; l->func; l++) {
 		luaL_requiref(lua, l->name, l->func, 1);
 		lua_pop(lua, 1);
 	}
 	keep_only(lua, "os", os_names);
+	lua_newtable(lua);                      /* what tracebacks look for names in */
+	lua_pushglobaltable(lua);
+	lua_setfield(lua, -2, LUA_GNAME);
+	lua_setfield(lua, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+	lua_newtable(lua);
+	lua_rawsetp(lua, LUA_REGISTRYINDEX, &modules_key);
 	lua_pushglobaltable(lua);
 	for (size_t i = 0; gone[i]; i++) {
 		lua_pushnil(lua);
@@ -289,60 +308,86 @@ lua_State *state_new(struct attempt *a)
 
 /* ---- calls ---- */
 
-static int on_error(lua_State *lua)
+static int is_ending(lua_State *lua, int at)
+{
+	return lua_touserdata(lua, at) == (const void *)&ending_key;
+}
+
+/* The same error passes here once per protected call on its way: the first, innermost traceback of it stays. */
+int state_on_error(lua_State *lua)
 {
 	struct attempt *a = attempt_of(lua);
-	const char *message = lua_tostring(lua, 1);
+	struct slice kept = buf_slice(&a->traceback);
 
-	if (lua_touserdata(lua, 1) == (const void *)&ending_key || a->traceback.len)
+	if (is_ending(lua, 1))
 		return 1;
-	if (!message) {
-		message = luaL_tolstring(lua, 1, NULL);
+	lua_settop(lua, 1);
+	if (!lua_tostring(lua, 1)) {
+		luaL_tolstring(lua, 1, NULL);
 		lua_replace(lua, 1);
 	}
-	luaL_traceback(lua, lua, message, 1);
-	buf_adds(&a->traceback, lua_tostring(lua, -1));
+	if (kept.len && slice_starts(kept, slice_of(lua_tostring(lua, 1))))
+		return 1;
+	luaL_traceback(lua, lua, lua_tostring(lua, 1), 1);
+	buf_clear(&a->traceback);
+	buf_add(&a->traceback, slice_upto(slice_of(lua_tostring(lua, -1)), a->traceback.max));
 	lua_settop(lua, 1);
 	return 1;
 }
 
-int state_call(lua_State *lua, int n, struct err *e)
+/* What the value on top says as an error. */
+static void explain(lua_State *lua, int status, struct err *e)
+{
+	const struct attempt *a = attempt_of(lua);
+	const char *message = lua_tostring(lua, -1);
+
+	if (is_ending(lua, -1))
+		err_set(e, ERR_INPUT, "%s", a->is_deferring ? "the deferred functions took longer than they may" : a->reason);
+	else if (status == LUA_ERRMEM)
+		err_set(e, ERR_LIMIT, "not enough memory: the Lua of a job may use %d MiB", LUA_MEMORY_MAX >> 20);
+	else
+		err_set(e, ERR_INPUT, "%s", message ? message : "an error that is no text");
+	if (!strcmp(e->msg, a->failure.e.msg))
+		e->kind = a->failure.e.kind;
+}
+
+int state_call(lua_State *lua, int n, int results, struct err *e)
 {
 	int base = lua_gettop(lua) - n;
 
-	lua_pushcfunction(lua, on_error);
+	lua_pushcfunction(lua, state_on_error);
 	lua_insert(lua, base);
 	lua_sethook(lua, on_count, LUA_MASKCOUNT, HOOK_EVERY);
-	int r = lua_pcall(lua, n, 0, base);
+	int status = lua_pcall(lua, n, results, base);
 	lua_sethook(lua, NULL, 0, 0);
-	if (r != LUA_OK) {
-		const char *message = lua_tostring(lua, -1);
-		err_set(e, r == LUA_ERRMEM ? ERR_LIMIT : ERR_INPUT, "%s", r == LUA_ERRMEM ? "not enough memory: a job's Lua may use 64 MiB"
-			: message ? message : "an error that is no text");
+	if (status == LUA_OK) {
+		lua_remove(lua, base);
+		return 0;
 	}
+	explain(lua, status, e);
 	lua_settop(lua, base - 1);
-	return r == LUA_OK ? 0 : -1;
+	return -1;
 }
 
-int state_load_rule(lua_State *lua, const char *name, struct err *e)
+/* Protected: it allocates. Leaves the rule's table. */
+static int load_rule(lua_State *lua)
 {
 	const struct attempt *a = attempt_of(lua);
 	const json_t *text = json_object_get(a->spec, "source_text");
-	CLEANUP(freep) char *chunk = xprintf("@%s", attempt_text(a, "file"));
+	const char *name = attempt_text(a, "rule");
 
-	if (luaL_loadbufferx(lua, json_string_value(text), json_string_length(text), chunk, "t") != LUA_OK) {
-		err_set(e, ERR_INPUT, "%s", lua_tostring(lua, -1));
-		lua_pop(lua, 1);
-		return -1;
-	}
-	if (state_call(lua, 0, e) < 0)
-		return -1;
+	lua_pushfstring(lua, "@%s", attempt_text(a, "file"));
+	if (luaL_loadbufferx(lua, json_string_value(text), json_string_length(text), lua_tostring(lua, -1), "t") != LUA_OK)
+		return lua_error(lua);
+	lua_call(lua, 0, 0);
 	lua_rawgetp(lua, LUA_REGISTRYINDEX, &rules_key);
-	lua_getfield(lua, -1, name);
-	lua_remove(lua, -2);
-	if (lua_type(lua, -1) != LUA_TTABLE) {
-		lua_pop(lua, 1);
-		return err_set(e, ERR_INPUT, "%s has no rule '%s'", attempt_text(a, "file"), name);
-	}
-	return 0;
+	if (lua_getfield(lua, -1, name) != LUA_TTABLE)
+		return luaL_error(lua, "%s has no rule '%s'", attempt_text(a, "file"), name);
+	return 1;
+}
+
+int state_load_rule(lua_State *lua, struct err *e)
+{
+	lua_pushcfunction(lua, load_rule);
+	return state_call(lua, 0, 1, e);
 }

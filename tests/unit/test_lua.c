@@ -1,123 +1,7 @@
-/* lua: one attempt, driven as the runner does: a sealed specification, a journal, a socket, a process of its own. */
-#include <criterion/criterion.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
+/* lua: the job's Lua: what it may do, how it ends, what of it is in the journal. */
+#include "trial.h"
 
-#include "base/clock.h"
-#include "base/file.h"
-#include "journal/event.h"
-#include "lua/job.h"
-#include "model/job.h"
-#include "wire/frame.h"
-
-struct trial {
-	char folder[64];
-	struct buf journal;
-	enum job_state state;
-	int exit_code;
-	char reason[400];
-	char confinement[128];
-};
-
-static void spec_of(struct buf *out, const char *folder, const char *lua, const char *more)
-{
-	buf_addf(out, "{\"job\":7,\"attempt\":1,\"delivery\":3,\"reason\":\"\",\"rule\":\"r\",\"file\":\"rules/r.lua\",\"cell\":\"\","
-		 "\"url\":\"http://x/jobs/7\",\"modules\":{\"words\":\"return { hello = 'hello from a module' }\"},"
-		 "\"event\":{\"event\":\"push\",\"branch\":\"main\",\"sha\":\"0000000000000000000000000000000000000000\"},"
-		 "\"headers\":{},\"payload\":{\"a\":{\"b\":[1,null,3]},\"n\":null,\"big\":9007199254740993},"
-		 "\"secrets\":{\"key\":\"s3cr3t-value\"},\"timeout_ms\":60000,\"memory_bytes\":0,\"log_bytes\":0,\"roots\":[\"%s/www\"],"
-		 "\"file_urls\":true,\"state\":\"%s/state\",\"site\":\"%s\",%s\"source_text\":", folder, folder, folder, more);
-	buf_add_json(out, slice_of(lua));
-	buf_addc(out, '}');
-}
-
-/* Run LUA as the rule file; CANCEL_AFTER_MS >= 0 sends a cancel then. MORE: members of the spec, with a comma behind. */
-static void attempt_with(struct trial *t, const char *lua, const char *more, int cancel_after_ms)
-{
-	CLEANUP(buf_fini) struct buf spec = BUF(1 << 20), scratch = BUF(FRAME_MAX_TEXT + 128);
-	struct err e;
-	int fds[2], status;
-	struct frame f;
-
-	*t = (struct trial){ .folder = "/tmp/pushrod-lua-XXXXXX", .journal = BUF(64 << 20) };
-	cr_assert_not_null(mkdtemp(t->folder));
-	CLEANUP(freep) char *state = xprintf("%s/state", t->folder), *journal = xprintf("%s/journal", t->folder);
-	cr_assert_eq(dir_make(state, 0700, &e), 0);
-	spec_of(&spec, t->folder, lua, more);
-	int spec_fd = memfd_sealed("spec", buf_slice(&spec), &e);
-	int journal_fd = open(journal, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	cr_assert_eq(frame_pair(fds, &e), 0);
-	pid_t pid = fork();
-	if (pid == 0) {
-		setsid();
-		prctl(PR_SET_CHILD_SUBREAPER, 1);
-		close(fds[0]);
-		struct job_inheritance in = { 7, 1, spec_fd, journal_fd, fds[1] };
-		_exit(lua_job_main(&in));
-	}
-	close(fds[1]);
-	int64_t until = mono_ms() + 60000, cancel_at = cancel_after_ms < 0 ? 0 : mono_ms() + cancel_after_ms;
-	for (enum frame_outcome o = FRAME_AGAIN; o != FRAME_EOF && mono_ms() < until;) {
-		struct pollfd p = { fds[0], POLLIN, 0 };
-		poll(&p, 1, 20);
-		if (cancel_at && mono_ms() >= cancel_at) {
-			struct frame cancel = FRAME(FRAME_CANCEL, 7, 1);
-			cancel.text = SLICE("cancelled by a test");
-			frame_send(fds[0], &cancel);
-			cancel_at = 0;
-		}
-		o = frame_recv(fds[0], PEER_JOB_OF_RUNNER, &scratch, &f);
-		cr_assert_neq(o, FRAME_BAD);
-		if (o == FRAME_OK && f.type == FRAME_RESULT) {
-			cr_assert_eq(t->state, 0, "two results");
-			t->state = (enum job_state)f.n[2];
-			t->exit_code = (int)f.n[3];
-			snprintf(t->reason, sizeof t->reason, SLICE_FMT, SLICE_ARG(f.text));
-		} else if (o == FRAME_OK && f.type == FRAME_STARTED) {
-			snprintf(t->confinement, sizeof t->confinement, SLICE_FMT, SLICE_ARG(f.text));
-		}
-	}
-	kill(pid, SIGKILL);
-	cr_assert_eq(waitpid(pid, &status, 0), pid);
-	lseek(journal_fd, 0, SEEK_SET);
-	cr_assert_eq(fd_read_all(journal_fd, &t->journal, &e), 0);
-	close(journal_fd);
-	close(spec_fd);
-	close(fds[0]);
-}
-
-static void attempt(struct trial *t, const char *lua)
-{
-	attempt_with(t, lua, "\"plan\":{},", -1);
-}
-
-static void finish(struct trial *t)
-{
-	CLEANUP(freep) char *command = xprintf("%s", t->folder);
-	pid_t pid = fork();
-	if (pid == 0) {
-		execlp("rm", "rm", "-rf", command, NULL);
-		_exit(1);
-	}
-	waitpid(pid, NULL, 0);
-	buf_fini(&t->journal);
-}
-
-static int has(const struct trial *t, const char *text)
-{
-	return slice_find(buf_slice(&t->journal), slice_of(text)) >= 0;
-}
-
-#define RULE(body) "rule \"r\" { run = function(job)\n" body "\nend }"
+#include "lua/options.h"
 
 Test(lua, a_step_runs_in_the_workspace_and_its_output_is_in_the_journal)
 {
@@ -129,7 +13,7 @@ Test(lua, a_step_runs_in_the_workspace_and_its_output_is_in_the_journal)
 	cr_assert(has(&t, "\"name\":\"one\",\"state\":\"running\"") && has(&t, "\"state\":\"succeeded\""));
 	cr_assert(slice_starts(buf_slice(&t.journal), SLICE("id: 7.1.")) && has(&t, "event: attempt\ndata: {\"t\":0"));
 	cr_assert(t.confinement[0]);
-	finish(&t);
+	trial_end(&t);
 }
 
 Test(lua, data_of_the_event_keeps_its_types_and_modules_are_found)
@@ -143,7 +27,7 @@ Test(lua, data_of_the_event_keeps_its_types_and_modules_are_found)
 			 "job:log('100%d') print('printed', 1)"));
 	cr_assert_eq(t.state, JOB_SUCCEEDED, "%s", t.reason);
 	cr_assert(has(&t, "100%d") && has(&t, "printed\\t1"));
-	finish(&t);
+	trial_end(&t);
 }
 
 Test(lua, no_pcall_stops_an_ending)
@@ -161,7 +45,7 @@ Test(lua, no_pcall_stops_an_ending)
 		cr_assert_eq(t.state, JOB_SKIPPED, "%zu: %s", i, t.reason);
 		cr_assert_str_eq(t.reason, "enough");
 		cr_assert_not(has(&t, "unreached"), "%zu", i);
-		finish(&t);
+		trial_end(&t);
 	}
 }
 
@@ -173,18 +57,18 @@ Test(lua, a_failed_command_fails_the_job_with_its_code_and_place)
 	cr_assert_eq(t.exit_code, 4);
 	cr_assert_not_null(strstr(t.reason, "rules/r.lua:3: exit 4"), "%s", t.reason);
 	cr_assert(has(&t, "deferred"));
-	finish(&t);
+	trial_end(&t);
 	attempt(&t, RULE("local r = job:sh('exit 5', { allow_failure = true }) assert(r.code == 5)"));
 	cr_assert_eq(t.state, JOB_SUCCEEDED, "%s", t.reason);
 	cr_assert(has(&t, "\"state\":\"allowed\""));
-	finish(&t);
+	trial_end(&t);
 	attempt(&t, RULE("job:exec { 'no-such-program' }"));
 	cr_assert_eq(t.state, JOB_FAILED);
 	cr_assert_not_null(strstr(t.reason, "no-such-program"), "%s", t.reason);
-	finish(&t);
+	trial_end(&t);
 	attempt(&t, RULE("job:sh('true', { tiemout = '5s' })"));
 	cr_assert_not_null(strstr(t.reason, "unknown option 'tiemout'"), "%s", t.reason);
-	finish(&t);
+	trial_end(&t);
 }
 
 Test(lua, a_time_out_ends_a_step_and_a_cancel_ends_even_an_endless_loop)
@@ -192,41 +76,302 @@ Test(lua, a_time_out_ends_a_step_and_a_cancel_ends_even_an_endless_loop)
 	struct trial t;
 	int64_t began = mono_ms();
 	attempt(&t, RULE("job:sh('sleep 60', { timeout = '200ms' })"));
-	cr_assert_eq(t.state, JOB_FAILED);
+	assert_state(&t, JOB_FAILED);
 	cr_assert(has(&t, "\"state\":\"timed_out\"") && mono_ms() - began < 20000);
-	finish(&t);
-	attempt_with(&t, RULE("while true do pcall(function() while true do end end) end"), "\"plan\":{},", 200);
-	cr_assert_eq(t.state, JOB_CANCELLED, "%s", t.reason);
+	assert_reason(&t, "timed out after 0.");
+	t.cancel_after_ms = 200;
+	trial_run(&t, RULE("while true do pcall(function() while true do end end) end"));
+	assert_state(&t, JOB_CANCELLED);
 	cr_assert_str_eq(t.reason, "cancelled by a test");
-	finish(&t);
-	attempt_with(&t, RULE("job:defer(function() job:sh('echo cleaning') end) job:sh('sleep 60')"), "\"plan\":{},", 300);
-	cr_assert_eq(t.state, JOB_CANCELLED);
+	t.cancel_after_ms = 300;
+	trial_run(&t, RULE("job:defer(function() job:sh('echo cleaning') end) job:sh('sleep 60')"));
+	assert_state(&t, JOB_CANCELLED);
 	cr_assert(has(&t, "\"cleaning\""), "%s", buf_cstr(&t.journal));
-	finish(&t);
+	trial_end(&t);
+	no_leaks();
+}
+
+Test(lua, a_step_that_times_out_within_a_named_step_is_shown_as_that)
+{
+	struct trial t;
+	attempt(&t, RULE("job:step('slow', function() job:sh('sleep 60', { timeout = '100ms' }) end)"));
+	assert_state(&t, JOB_FAILED);
+	assert_reason(&t, "in step \"slow\"");
+	cr_assert(has(&t, "\"s\":1,\"state\":\"timed_out\",\"exit\":143"), "%s", buf_cstr(&t.journal));
+	trial_run(&t, RULE("local r = job:sh('sleep 60', { timeout = '100ms', allow_failure = true })\n"
+			   "assert(r.timed_out and r.code == 143) job:log('went on')"));
+	assert_state(&t, JOB_SUCCEEDED);
+	cr_assert(has(&t, "went on"));
+	trial_end(&t);
+}
+
+Test(lua, what_ignores_TERM_is_killed_and_its_exit_status_is_kept)
+{
+	struct trial t;
+	attempt(&t, RULE("job:sh('trap \"\" TERM; sleep 60 & wait; sleep 60', { timeout = '100ms' })"));
+	assert_state(&t, JOB_FAILED);
+	cr_assert_eq(t.exit_code, 137);
+	trial_end(&t);
+}
+
+static int is_running(const char *mark)
+{
+	CLEANUP(freep) char *script = xprintf("! pgrep -f '^sleep %s' >/dev/null", mark);
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		execl("/bin/sh", "sh", "-c", script, NULL);
+		_exit(1);
+	}
+	waitpid(pid, &status, 0);
+	return WEXITSTATUS(status);
+}
+
+Test(lua, a_daemonised_grandchild_does_not_outlive_its_step_and_the_log_says_so)
+{
+	struct trial t;
+	attempt(&t, RULE("job:sh('(setsid sleep 7123.41 >/dev/null 2>&1 &) ; echo started')\n"
+			 "job:sh('setsid sleep 7123.42 & echo holds the pipe')\n"
+			 "job:sh('echo nothing left')"));
+	assert_state(&t, JOB_SUCCEEDED);
+	cr_assert_eq(count(&t, "the step left 1 process running: it was killed"), 2, "%s", buf_cstr(&t.journal));
+	cr_assert_not(is_running("7123.4"));
+	trial_end(&t);
 }
 
 Test(lua, what_is_hostile_ends_in_a_clear_error)
 {
 	static const char *const cases[][2] = {
-		{ RULE("return ('x'):rep(1e9)"), "memory" },
-		{ RULE("local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end"), "memory" },
+		{ RULE("return ('x'):rep(1e9)"), "not enough memory: the Lua of a job may use 64 MiB" },
+		{ RULE("local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end"), "not enough memory" },
+		{ RULE("local s = 'x' while true do s = s .. s end"), "not enough memory" },
 		{ RULE("local function f() return f() + 1 end f()"), "" },
+		{ RULE("local function f() local ok, e = pcall(f) if not ok then error(e, 0) end end f()"), "C stack overflow" },
+		{ RULE("local function f() return (string.gsub('x', 'x', f)) end f()"), "C stack overflow" },
+		{ RULE("local t = setmetatable({}, { __tostring = function(t) return tostring(t) end }) tostring(t)"), "C stack overflow" },
+		{ RULE("assert(load(('('):rep(1000) .. ')'))"), "C stack overflow" },
 		{ RULE("return load('\\27Lua')()"), "attempt to call a nil value" },
+		{ RULE("assert(load(string.rep('\\27LuaT', 10), 'x', 'b'))"), "attempt to load a binary chunk" },
 		{ RULE("return io.open('/etc/passwd')"), "undefined name 'io'" },
-		{ RULE("return os.execute('id')"), "os.execute" },
-		{ RULE("return string.dump(print)"), "" },
+		{ RULE("return os.execute('id')"), "execute" },
+		{ RULE("return require('os').execute('id')"), "no module 'os'" },
+		{ RULE("return require('_G').pcall"), "no module '_G'" },
+		{ RULE("return require('string').dump(print)"), "no module 'string'" },
+		{ RULE("require('me')"), "module 'me' requires itself" },
+		{ RULE("return string.dump(print)"), "field 'dump'" },
+		{ RULE("return collectgarbage()"), "undefined name 'collectgarbage'" },
+		{ RULE("return debug.sethook()"), "undefined name 'debug'" },
 		{ RULE("x = 1"), "without local" },
-		{ RULE("getmetatable('').__index = nil"), "" },
+		{ RULE("setmetatable(_G, nil)"), "protected metatable" },
+		{ RULE("getmetatable('').__index = nil"), "attempt to index a string value" },
+		{ RULE("setmetatable(job, {})"), "protected metatable" },
 		{ RULE("job:secret('other')"), "secrets = { \"other\" }" },
+		{ RULE("local t = {} t.t = t json.encode(t)"), "nested too deep" },
+		{ RULE("json.decode(('['):rep(5000))"), "json.decode" },
+		{ RULE("coroutine.wrap(function() error({}) end)()"), "table: " },
+		{ "rule \"r\" { run = function(job) ", "rules/r.lua:1:" },
+		{ "rule \"other\" { }", "has no rule 'r'" },
 	};
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct trial t;
 		attempt(&t, cases[i][0]);
-		cr_assert_eq(t.state, JOB_FAILED, "%zu: state %d, %s", i, t.state, t.reason);
-		const char *want = strcmp(cases[i][1], "os.execute") ? cases[i][1] : "execute";
-		cr_assert_not_null(strstr(t.reason, want), "%zu: %s", i, t.reason);
-		finish(&t);
+		assert_state(&t, JOB_FAILED);
+		cr_assert_not_null(strstr(t.reason, cases[i][1]), "%zu: %s", i, t.reason);
+		trial_end(&t);
 	}
+}
+
+Test(lua, what_no_hook_can_stop_is_for_the_runner_to_kill)
+{
+	static const char *const ways[] = {
+		RULE("string.find(('a'):rep(40), ('a-'):rep(40) .. 'b')"),
+		RULE("setmetatable({}, { __gc = function() while true do end end })"),
+	};
+	for (size_t i = 0; i < COUNT(ways); i++) {
+		struct trial t;
+		trial_begin(&t);
+		t.cancel_after_ms = 100;
+		t.deadline_ms = 1000;
+		trial_run(&t, ways[i]);
+		cr_assert_eq(t.state, 0, "%zu: %s", i, t.reason);
+		trial_end(&t);
+	}
+}
+
+Test(lua, a_payload_that_is_too_large_for_Lua_is_an_error_only_for_those_who_ask_for_it)
+{
+	CLEANUP(buf_fini) struct buf more = BUF(8 << 20);
+	struct trial t;
+	trial_begin(&t);
+	buf_adds(&more, "\"plan\":{},\"payload\":[{}");
+	for (int i = 0; i < 1500000; i++)
+		buf_adds(&more, ",{}");
+	buf_adds(&more, "],");
+	t.more = buf_cstr(&more);
+	trial_run(&t, RULE("local all = #job.payload"));
+	assert_state(&t, JOB_FAILED);
+	assert_reason(&t, "not enough memory");
+	trial_run(&t, RULE("job:log('%s', job.event.branch) assert(json.encode(job:get('[7]')) == '{}')"));
+	assert_state(&t, JOB_SUCCEEDED);
+	trial_end(&t);
+}
+
+Test(lua, an_error_of_the_rule_shows_its_place_and_where_it_came_from)
+{
+	struct trial t;
+	attempt(&t, "local function inner() error('broken') end\n"
+		    RULE("job:step('one', function()\ninner() end)"));
+	assert_state(&t, JOB_FAILED);
+	cr_assert_str_eq(t.reason, "rules/r.lua:1: broken");
+	cr_assert(has(&t, "\"level\":\"error\",\"text\":\"rules/r.lua:1: broken\\nstack traceback:"), "%s", buf_cstr(&t.journal));
+	cr_assert(has(&t, "in upvalue 'inner'"), "the step's own frames: %s", buf_cstr(&t.journal));
+	trial_run(&t, RULE("pcall(error, 'swallowed')\njob:sh('exit 3')"));
+	cr_assert_not(has(&t, "traceback"), "%s", buf_cstr(&t.journal));
+	trial_end(&t);
+}
+
+Test(lua, only_the_failure_that_ends_the_job_gives_it_an_exit_code)
+{
+	struct trial t;
+	attempt(&t, RULE("pcall(function() job:sh('exit 3') end) error('another')"));
+	assert_state(&t, JOB_FAILED);
+	cr_assert_eq(t.exit_code, 0);
+	trial_run(&t, RULE("pcall(function() job:sh('exit 3') end) job:fail('because')"));
+	assert_state(&t, JOB_FAILED);
+	cr_assert_eq(t.exit_code, 0);
+	cr_assert_str_eq(t.reason, "because");
+	trial_run(&t, RULE("local ok, why = pcall(function() job:sh('exit 3') end) error(why, 0)"));
+	cr_assert_eq(t.exit_code, 3);
+	trial_run(&t, RULE("pcall(function() job:sh('exit 3') end)"));
+	assert_state(&t, JOB_SUCCEEDED);
+	trial_end(&t);
+}
+
+Test(lua, deferred_functions_run_last_first_whatever_happened)
+{
+	static const struct { const char *end; enum job_state state; } ways[] = {
+		{ "", JOB_SUCCEEDED }, { "job:fail('x')", JOB_FAILED }, { "job:skip('x')", JOB_SKIPPED }, { "job:cancel('x')", JOB_CANCELLED },
+		{ "error('x')", JOB_FAILED }, { "job:sh('false')", JOB_FAILED },
+	};
+	for (size_t i = 0; i < COUNT(ways); i++) {
+		struct trial t;
+		CLEANUP(freep) char *lua = xprintf(RULE("local order = ''\njob:defer(function() job:log('order ' .. order .. 'a') end)\n"
+			"job:defer(function() order = order .. 'b' error('in between') end)\njob:defer(function() order = order .. 'c' end)\n%s"), ways[i].end);
+		attempt(&t, lua);
+		assert_state(&t, ways[i].state);
+		cr_assert(has(&t, "order cba") && has(&t, "in between"), "%zu: %s", i, buf_cstr(&t.journal));
+		trial_end(&t);
+	}
+}
+
+Test(lua, misspelt_names_are_answered_with_the_near_one)
+{
+	static const char *const cases[][2] = {
+		{ RULE("job:sh('true', { tiemout = '5s' })"), "job:sh: unknown option 'tiemout', did you mean 'timeout'?" },
+		{ RULE("job:sh('true', { zzz = '5s' })"), "there are cwd, env" },
+		{ RULE("job:exec { 'true', shell = 'bash' }"), "unknown option 'shell'" },
+		{ RULE("job:chekout()"), "a job has no 'chekout', did you mean 'checkout'?" },
+		{ RULE("job:step('x', { allow_failur = true }, function() end)"), "did you mean 'allow_failure'?" },
+		{ RULE("job.sh('true')"), "write job:sh(…), with a colon" },
+		{ RULE("job.checkout { ref = 'x' }"), "write job:checkout(…), with a colon" },
+		{ RULE("job:sh('true', { timeout = 5 })"), "timeout wants a duration" },
+		{ RULE("job:sh('true', { env = { 'A=1' } })"), "env = { NAME = \"value\" }" },
+		{ RULE("job:sh('a\\0b')"), "NUL" },
+		{ RULE("job:exec { }"), "job:exec wants a program" },
+		{ RULE("job:get('a..b')"), "no path" },
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct trial t;
+		attempt(&t, cases[i][0]);
+		assert_state(&t, JOB_FAILED);
+		cr_assert_not_null(strstr(t.reason, cases[i][1]), "%zu: %s", i, t.reason);
+		trial_end(&t);
+	}
+	cr_assert_eq(options_distance("cheese", "chesee"), 1);
+	cr_assert_eq(options_distance("", "abc"), 3);
+	cr_assert_null(options_nearest("zzzz", (const char *[]){ "cwd", "env", NULL }));
+}
+
+Test(lua, get_walks_the_payload_and_has_a_default)
+{
+	struct trial t;
+	attempt(&t, RULE("assert(job:get('a.b[0]') == 1 and job:get('a.b[2]') == 3 and job:get('a[\"x.y\"][0].z') == 5)\n"
+			 "assert(job:get('a.b[1]', 'd') == 'd' and job:get('a.b[9]') == nil and job:get('no.such.thing', 7) == 7)\n"
+			 "assert(job:get('n', false) == false and job:get('big') == 9007199254740993 and #job:get('a.b') == 3)\n"
+			 "assert(job.headers['x-event'] == 'push' and job.delivery == 3 and job.rule == 'r' and job.tree == nil)"));
+	assert_state(&t, JOB_SUCCEEDED);
+	trial_end(&t);
+}
+
+Test(lua, json_keeps_numbers_and_refuses_what_it_has_no_form_for)
+{
+	struct trial t;
+	attempt(&t, RULE("for _, s in ipairs { '[0.1,1e100,-0.5,3,1e15]', '{\"a\":{}}', '\"\\\\u00e9\"' } do json.decode(s) end\n"
+			 "assert(json.encode { 0.1, 1/3, 2^53, 7 } == '[0.1,0.3333333333333333,9.00719925474099e+15,7]' or\n"
+			 "       json.encode { 0.1, 1/3 } == '[0.1,0.3333333333333333]')\n"
+			 "assert(json.decode(json.encode(1/3)) == 1/3 and json.decode(json.encode(2^53)) == 2^53)\n"
+			 "for _, v in ipairs { print, 0/0, 1/0, { 1, a = 2 }, { [1] = 1, [5] = 5 }, { [true] = 1 } } do assert(not pcall(json.encode, v)) end\n"
+			 "assert(json.encode { a = null } == '{\"a\":null}')\n"
+			 "local f = load('return x', 'n', 't', { x = 5 }) assert(f() == 5)"));
+	assert_state(&t, JOB_SUCCEEDED);
+	trial_end(&t);
+}
+
+Test(lua, no_line_of_a_flood_is_lost)
+{
+	struct trial t;
+	attempt(&t, RULE("local r = job:sh('seq 1 1000000; echo end >&2', { capture = true })\nassert(#r.out == 1 << 20, #r.out)"));
+	assert_state(&t, JOB_SUCCEEDED);
+	cr_assert(has(&t, "the captured output is cut at 1 MiB"));
+	struct slice rest = buf_slice(&t.journal);
+	struct journal_event event;
+	int64_t next = 1, n;
+	while (rest.len) {
+		rest = slice_from(rest, (size_t)journal_decode(rest, &event));
+		ptrdiff_t at = slice_find(event.data, SLICE("\"l\":["));
+		if (!slice_eq(event.kind, SLICE("log")) || at < 0 || slice_find(event.data, SLICE("\"e\":1")) >= 0)
+			continue;
+		struct slice lines = slice_from(event.data, (size_t)at + 5), line;
+		lines.len -= 2;
+		while (lines.len) {
+			slice_cut(lines, ',', &line, &lines);
+			cr_assert_eq(slice_to_i64((struct slice){ line.ptr + 1, line.len - 2 }, 1, 1000000, &n), 0, SLICE_FMT, SLICE_ARG(line));
+			cr_assert_eq(n, next++);
+		}
+	}
+	cr_assert_eq(next, 1000001);
+	trial_end(&t);
+}
+
+Test(lua, a_failed_workspace_stays_to_be_looked_at_and_others_go_however_deep)
+{
+	struct trial t;
+	attempt(&t, RULE("job:sh('echo kept >f') job:fail('look')"));
+	cr_assert(is_there(&t, "state/workspaces/7.1/f"));
+	t.job = 8;
+	trial_run(&t, RULE("job:sh('i=0; while [ $i -lt 1500 ]; do mkdir d && cd -P d || exit 1; i=$((i+1)); done; : >leaf')\n"
+			   "job:sh('mkdir -p locked/in && : >locked/in/f && chmod 0 locked/in && chmod 0500 locked; ln -s /etc/passwd link')"));
+	assert_state(&t, JOB_SUCCEEDED);
+	cr_assert_not(is_there(&t, "state/workspaces/8.1"));
+	cr_assert_eq(access("/etc/passwd", F_OK), 0);
+	trial_end(&t);
+}
+
+Test(lua, steps_nest_in_name_and_a_relative_folder_starts_where_steps_do)
+{
+	struct trial t;
+	attempt(&t, RULE("job:sh('mkdir -p sub')\n"
+			 "job:step('outer', function() job:step('inner', function() job:sh('pwd', { cwd = 'sub' }) end) end)\n"
+			 "local ok, why = pcall(job.sh, job, 'pwd', { cwd = 'none' }) assert(not ok and why:find('none'), why)\n"
+			 "assert(job:step('value', function() return 1, nil, 3 end) == 1)\n"
+			 "job:step('soft', { allow_failure = true }, function() error('never mind') end)\n"
+			 "assert(job:exec { 'no-such-program', allow_failure = true }.code == 127)\n"
+			 "local d = job:tmp() job:sh('test -d \"$D\" && test \"$TMPDIR\" = \"${D%/*}\" && cat', { env = { D = d }, stdin = 'from stdin' })"));
+	assert_state(&t, JOB_SUCCEEDED);
+	cr_assert(has(&t, "outer › inner") && has(&t, "workspaces/7.1/sub\"") && has(&t, "\"from stdin\""), "%s", buf_cstr(&t.journal));
+	cr_assert(has(&t, "\"state\":\"allowed\"") && has(&t, "never mind"));
+	trial_end(&t);
 }
 
 Test(I11, a_secret_is_in_no_byte_of_the_journal_nor_in_the_reason)
@@ -238,66 +383,78 @@ Test(I11, a_secret_is_in_no_byte_of_the_journal_nor_in_the_reason)
 	cr_assert_null(strstr(t.reason, "s3cr3t-value"), "%s", t.reason);
 	cr_assert_not(has(&t, "s3cr3t-value"));
 	cr_assert_not(has(&t, "czNjcjN0LXZhbH"));
-	finish(&t);
+	trial_end(&t);
 }
+
+#define PLAN(steps) "\"plan\":{\"env\":{\"A\":\"1\"},\"steps\":[" steps "]},"
 
 Test(lua, declared_steps_run_in_order_and_the_rest_is_skipped_after_a_failure)
 {
 	struct trial t;
-	attempt_with(&t, "rule \"r\" { steps = {} }", "\"plan\":{\"env\":{\"A\":\"1\"},\"steps\":["
-		     "{\"name\":\"one\",\"sh\":\"echo A=$A B=$B\",\"env\":{\"B\":\"2\"}},{\"name\":\"may\",\"exec\":[\"false\"],\"allow_failure\":true},"
-		     "{\"name\":\"bad\",\"sh\":\"exit 9\"},{\"name\":\"never\",\"sh\":\"echo never\"}]},", -1);
-	cr_assert_eq(t.state, JOB_FAILED);
+	trial_begin(&t);
+	t.more = PLAN("{\"name\":\"one\",\"sh\":\"echo A=$A B=$B\",\"env\":{\"B\":\"2\"}},{\"name\":\"may\",\"exec\":[\"false\"],\"allow_failure\":true},"
+		      "{\"name\":\"bad\",\"sh\":\"exit 9\"},{\"name\":\"never\",\"sh\":\"echo never\"}");
+	trial_run(&t, "rule \"r\" { steps = {} }");
+	assert_state(&t, JOB_FAILED);
 	cr_assert_eq(t.exit_code, 9);
+	assert_reason(&t, "step \"bad\" failed: exit 9");
 	cr_assert(has(&t, "A=1 B=2") && has(&t, "\"state\":\"allowed\"") && has(&t, "\"name\":\"never\",\"state\":\"skipped\""));
-	finish(&t);
+	t.more = PLAN("{\"name\":\"slow\",\"sh\":\"sleep 60\",\"timeout_ms\":100},{\"name\":\"never\",\"sh\":\"true\"}");
+	trial_run(&t, "rule \"r\" { steps = {} }");
+	assert_state(&t, JOB_FAILED);
+	assert_reason(&t, "step \"slow\" timed out after 0.");
+	t.more = PLAN("{\"name\":\"missing\",\"exec\":[\"no-such-program\"]},{\"name\":\"never\",\"sh\":\"true\"}");
+	trial_run(&t, "rule \"r\" { steps = {} }");
+	assert_state(&t, JOB_FAILED);
+	cr_assert_eq(t.exit_code, 127);
+	t.cancel_after_ms = 200;
+	t.more = PLAN("{\"name\":\"long\",\"sh\":\"sleep 60\"},{\"name\":\"never\",\"sh\":\"true\"}");
+	trial_run(&t, "rule \"r\" { steps = {} }");
+	assert_state(&t, JOB_CANCELLED);
+	cr_assert(has(&t, "\"state\":\"cancelled\"") && has(&t, "\"name\":\"never\",\"state\":\"skipped\""), "%s", buf_cstr(&t.journal));
+	trial_end(&t);
 }
 
-static void sh(const char *folder, const char *script)
+Test(lua, nothing_runs_after_a_checkout_that_failed_and_the_steps_say_so)
 {
-	pid_t pid = fork();
-	int status;
-	if (pid == 0) {
-		if (chdir(folder) < 0)
-			_exit(1);
-		execl("/bin/sh", "sh", "-ec", script, NULL);
-		_exit(1);
-	}
-	waitpid(pid, &status, 0);
-	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s", script);
-}
-
-Test(git, checkout_takes_exactly_the_commit_and_publish_switches_and_rolls_back)
-{
-	char repo[] = "/tmp/pushrod-repo-XXXXXX";
 	struct trial t;
-	cr_assert_not_null(mkdtemp(repo));
-	sh(repo, "export GIT_CONFIG_GLOBAL=/dev/null; git init -qb main . && git config user.name a && git config user.email a@b && echo one >f"
-		 " && git add . && git commit -qm one && echo two >f && git commit -qam two && git tag v1 && echo three >f && git commit -qam three");
-	CLEANUP(freep) char *lua = xprintf(RULE(
-		"local tree = job:checkout { url = 'file://%s', ref = 'v1' }\nassert(tree == job.tree)\n"
-		"local r = job:sh('cat f; git log --oneline | wc -l; git status --porcelain | wc -l', { capture = true })\n"
-		"assert(r.out == 'two\\n2\\n0\\n', r.out)\n"
-		"job:checkout { url = 'file://%s', ref = 'main', into = 'other' }\n"
-		"local dest = job.workspace:match('^(.*)/state/') .. '/www/site'\n"
-		"local one = job:publish(job.tree, dest)\n"
-		"assert(not pcall(function() one:rollback() end))\n"
-		"assert(not pcall(function() job:publish(job.tree, '/tmp/elsewhere') end))\n"
-		"local ok, why = pcall(function() job:checkout { url = 'file://%s', ref = 'nobody', into = 'third' } end)\n"
-		"assert(not ok and why:find('nobody'), why)"), repo, repo, repo);
-	attempt(&t, lua);
-	cr_assert_eq(t.state, JOB_SUCCEEDED, "%s\n%s", t.reason, buf_cstr(&t.journal));
-	CLEANUP(freep) char *page = xprintf("%s/www/site/f", t.folder);
-	CLEANUP(buf_fini) struct buf text = BUF(64);
-	int fd = open(page, O_RDONLY);
-	struct err e;
-	cr_assert(fd >= 0);
-	cr_assert_eq(fd_read_all(fd, &text, &e), 0);
-	close(fd);
-	cr_assert(slice_eq(buf_slice(&text), SLICE("two\n")));
-	CLEANUP(freep) char *git_dir = xprintf("%s/www/site/.git", t.folder);
-	cr_assert_neq(access(git_dir, F_OK), 0, "the repository itself is not published");
-	finish(&t);
-	CLEANUP(freep) char *clean = xprintf("rm -rf %s", repo);
-	sh("/", clean);
+	trial_begin(&t);
+	t.more = "\"plan\":{\"checkout\":true,\"steps\":[{\"name\":\"never\",\"sh\":\"true\"}]},";
+	trial_run(&t, "rule \"r\" { steps = {} }");
+	assert_state(&t, JOB_FAILED);
+	assert_reason(&t, "the event names no repository");
+	cr_assert(has(&t, "\"name\":\"never\",\"state\":\"skipped\""), "%s", buf_cstr(&t.journal));
+	trial_end(&t);
+}
+
+Test(lua, an_attempt_leaves_no_memory_behind_however_it_ends)
+{
+	static const char *const ways[] = {
+		"job:step('x', function() job:sh('echo', { capture = true, env = { A = '1' }, stdin = 'x' }) end)", "error('x')",
+		"pcall(json.encode, { ('x'):rep(1 << 24) }) pcall(json.decode, '[1,') pcall(json.decode, ('{}'):rep(9))", "job:fail('x')",
+		"job:step('x', function() job:step('y', function() job:sh('exit 3') end) end)", "job:exec { 'no-such-program' }",
+		"job:publish('none', 'www/site')", "job:sh('mkdir site') job:publish('site', 'www/site'):rollback()",
+		"job:checkout { url = '/no/such/repository', ref = 'main' }", "return ('x'):rep(1e9)", "job:get('a[')",
+	};
+	for (size_t i = 0; i < COUNT(ways); i++) {
+		struct trial t;
+		CLEANUP(freep) char *lua = xprintf("rule \"r\" { run = function(job) job:defer(function() job:tmp() end) %s end }", ways[i]);
+		trial_begin(&t);
+		trial_run_here(&t, lua);
+		cr_assert(t.state == JOB_SUCCEEDED || t.state == JOB_FAILED, "%zu: %s", i, t.reason);
+		trial_end(&t);
+	}
+	no_leaks();
+}
+
+Test(lua, a_journal_that_cannot_be_written_is_our_fault_and_not_the_rules)
+{
+	struct trial t;
+	trial_begin(&t);
+	CLEANUP(freep) char *journal = xprintf("%s/journal.7", t.folder);
+	cr_assert_eq(symlink("/dev/full", journal), 0);
+	trial_run(&t, RULE("job:log('x')"));
+	assert_state(&t, JOB_ERRORED);
+	assert_reason(&t, "No space left");
+	trial_end(&t);
 }
