@@ -129,7 +129,8 @@ struct descriptor_reader {
 /* Say what is wrong with the node AT (NULL: of the whole descriptor). */
 void descriptor_wrong(struct descriptor_reader *d, const struct node *at, const char *fmt, ...) PRINTF(3, 4);
 void descriptor_unknown(struct descriptor_reader *d, const struct node_member *m, const char *what, const char *const *known);
-void descriptor_refuse_unknown(struct descriptor_reader *d, const struct node *table, const char *what, const char *const *known);
+void descriptor_refuse_unknown(struct descriptor_reader *d, const struct node *table, const char *what,
+			       const char *const *known);
 void mapping_compile(struct descriptor_reader *d, const struct node *fields, const struct node *events);
 
 /* ---- verification and its reverse share these ---- */

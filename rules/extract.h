@@ -1,6 +1,7 @@
 /* rules/extract.h - take a few values out of a JSON text in one bounded, strict pass, without building a tree. Accepts
  * exactly what jansson accepts (json_loadb with JSON_DECODE_ANY off: top level an object or array) and yields the same
- * values; the last of repeated keys wins. Bounds: EXTRACT_MAX_DEPTH, EXTRACT_MAX_BYTES, at most EXTRACT_MAX_VALUES kept.
+ * values; the last of repeated keys wins. It is stricter in one thing: a NUL byte behind a number or a word, which jansson
+ * 2.14 overlooks, is refused. Bounds: EXTRACT_MAX_DEPTH, EXTRACT_MAX_BYTES, at most EXTRACT_MAX_VALUES kept below "[]".
  * Pure; a paths is immutable once built: any thread. */
 #pragma once
 #include "base/buf.h"

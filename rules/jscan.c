@@ -2,7 +2,8 @@
  *
  * The measure is jansson 2.14, json_loadb with no flags, for a payload that passes here is parsed by it later: UTF-8 is
  * well-formed everywhere, \u escapes pair their surrogates, \u0000 is refused, integers fit int64_t, reals fit a double,
- * numbers have no leading zero. The one difference is depth: 64 brackets here, 2048 there.
+ * numbers have no leading zero. Two things differ: depth, 64 brackets here and 2048 there; and a NUL byte behind a number
+ * or a word, which jansson overlooks (its one pushed-back byte is taken for none when it is 0), is refused here.
  *
  * What is skipped is checked as strictly as what is kept; the speed comes from strings, which are most of a payload: their
  * ordinary bytes are passed sixteen at a time. */
@@ -152,7 +153,8 @@ static inline int take_string(struct jscan *s, struct jstring *out)
 		size_t n = special_length(p, end, out);
 		if (n == 0) {
 			s->p = p;
-			return jscan_fail(s, *p == '\\' ? "no such escape" : *p & 0x80 ? "ill-formed UTF-8" : "a control byte in a string");
+			return jscan_fail(s, *p == '\\' ? "no such escape" :
+					     *p & 0x80 ? "ill-formed UTF-8" : "a control byte in a string");
 		}
 		p += n;
 	}

@@ -19,8 +19,9 @@
 #include "rules/descriptor.h"
 
 static const char *const converters[CONV_COUNT] = {
-	[CONV_COPY] = "", [CONV_TEXT] = "text", [CONV_BRANCH_OF] = "branch_of", [CONV_TAG_OF] = "tag_of", [CONV_BRANCH_REF] = "branch_ref",
-	[CONV_TAG_REF] = "tag_ref", [CONV_PULL_REF] = "pull_ref", [CONV_MERGE_REF] = "merge_ref", [CONV_OWNER_OF] = "owner_of",
+	[CONV_COPY] = "", [CONV_TEXT] = "text", [CONV_BRANCH_OF] = "branch_of", [CONV_TAG_OF] = "tag_of",
+	[CONV_BRANCH_REF] = "branch_ref", [CONV_TAG_REF] = "tag_ref",
+	[CONV_PULL_REF] = "pull_ref", [CONV_MERGE_REF] = "merge_ref", [CONV_OWNER_OF] = "owner_of",
 	[CONV_FIRST_LINE] = "first_line", [CONV_LOWER] = "lower", [CONV_LAST] = "last",
 	[CONV_IS_ZERO] = "is_zero", [CONV_NOT] = "not", [CONV_DIFFERS] = "differs",
 };
@@ -130,8 +131,10 @@ static void read_files(struct descriptor_reader *d, const struct node *n, struct
 	const struct node *commits = node_get(n, "commits"), *total = node_get(n, "total"), *most = node_get(n, "most");
 
 	descriptor_refuse_unknown(d, n, "key of paths", keys);
-	if (!commits || commits->kind != NODE_STRING || (total && total->kind != NODE_STRING) || (most && most->kind != NODE_INTEGER)) {
-		descriptor_wrong(d, n, "files of commits need commits = \"path\", and may have total = \"path\", most = number, unless = { … }");
+	if (!commits || commits->kind != NODE_STRING || (total && total->kind != NODE_STRING) ||
+	    (most && most->kind != NODE_INTEGER)) {
+		descriptor_wrong(d, n, "files of commits need commits = \"path\", and may have total = \"path\", "
+				 "most = number, unless = { … }");
 		return;
 	}
 	out->is_files = 1;
@@ -171,7 +174,8 @@ static const char *const *field_words(const char *const *others)
 }
 
 /* The fields of TABLE, except OTHERS, into SPECS. */
-static void read_field_table(struct descriptor_reader *d, const struct node *table, const char *const *others, const struct spec **specs)
+static void read_field_table(struct descriptor_reader *d, const struct node *table, const char *const *others,
+			     const struct spec **specs)
 {
 	for (size_t i = 0; i < table->n_members; i++) {
 		const struct node_member *m = &table->members[i];
@@ -260,14 +264,16 @@ static void read_renames(struct descriptor_reader *d, const struct node *n, stru
 			descriptor_wrong(d, m->value, "an action is a string");
 			return;
 		}
-		out->renames[out->n_renames++] = (struct rename){ arena_copy(d->p->arena, m->key), arena_copy(d->p->arena, m->value->text) };
+		out->renames[out->n_renames++] = (struct rename){
+			arena_copy(d->p->arena, m->key), arena_copy(d->p->arena, m->value->text) };
 	}
 }
 
 /* The common events, as DESIGN has them: a rule could listen to no other. */
 static int is_common(struct slice event)
 {
-	static const char *const common[] = { "push", "tag", "delete", "pull_request", "issue", "comment", "release", "payment", "ping" };
+	static const char *const common[] = { "push", "tag", "delete", "pull_request", "issue", "comment", "release", "payment",
+		"ping" };
 
 	for (size_t i = 0; i < COUNT(common); i++)
 		if (slice_eq(event, slice_of(common[i])))
@@ -275,7 +281,8 @@ static int is_common(struct slice event)
 	return 0;
 }
 
-static int add_case(struct descriptor_reader *d, const struct node_member *event, const struct node *name, const struct node *table)
+static int add_case(struct descriptor_reader *d, const struct node_member *event, const struct node *name,
+		    const struct node *table)
 {
 	static const char *const others[] = { "when", "actions", NULL };
 	struct provider *p = d->p;

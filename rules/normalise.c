@@ -22,12 +22,14 @@ struct gathering {                              /* one provider_normalise */
 /* ---- the fields ---- */
 
 static const struct { const char *name; enum field_type type; } fields[FIELD_COUNT] = {
-	[FIELD_REPO] = { "repo", FIELD_STRING }, [FIELD_OWNER] = { "owner", FIELD_STRING }, [FIELD_BRANCH] = { "branch", FIELD_STRING },
-	[FIELD_TAG] = { "tag", FIELD_STRING }, [FIELD_REF] = { "ref", FIELD_STRING }, [FIELD_BASE] = { "base", FIELD_STRING },
-	[FIELD_HEAD] = { "head", FIELD_STRING }, [FIELD_BEFORE] = { "before", FIELD_STRING }, [FIELD_SHA] = { "sha", FIELD_STRING },
-	[FIELD_NUMBER] = { "number", FIELD_INTEGER }, [FIELD_TITLE] = { "title", FIELD_STRING },
-	[FIELD_MESSAGE] = { "message", FIELD_STRING }, [FIELD_AUTHOR] = { "author", FIELD_STRING },
-	[FIELD_SENDER] = { "sender", FIELD_STRING }, [FIELD_DRAFT] = { "draft", FIELD_BOOL }, [FIELD_FORK] = { "fork", FIELD_BOOL },
+	[FIELD_REPO] = { "repo", FIELD_STRING }, [FIELD_OWNER] = { "owner", FIELD_STRING },
+	[FIELD_BRANCH] = { "branch", FIELD_STRING }, [FIELD_TAG] = { "tag", FIELD_STRING },
+	[FIELD_REF] = { "ref", FIELD_STRING }, [FIELD_BASE] = { "base", FIELD_STRING },
+	[FIELD_HEAD] = { "head", FIELD_STRING }, [FIELD_BEFORE] = { "before", FIELD_STRING },
+	[FIELD_SHA] = { "sha", FIELD_STRING }, [FIELD_NUMBER] = { "number", FIELD_INTEGER },
+	[FIELD_TITLE] = { "title", FIELD_STRING }, [FIELD_MESSAGE] = { "message", FIELD_STRING },
+	[FIELD_AUTHOR] = { "author", FIELD_STRING }, [FIELD_SENDER] = { "sender", FIELD_STRING },
+	[FIELD_DRAFT] = { "draft", FIELD_BOOL }, [FIELD_FORK] = { "fork", FIELD_BOOL },
 	[FIELD_LABELS] = { "labels", FIELD_STRINGS }, [FIELD_PATHS] = { "paths", FIELD_STRINGS },
 	[FIELD_CREATED] = { "created", FIELD_BOOL }, [FIELD_DELETED] = { "deleted", FIELD_BOOL },
 	[FIELD_FORCED] = { "forced", FIELD_BOOL }, [FIELD_URL] = { "url", FIELD_STRING },
@@ -397,7 +399,8 @@ static struct slice common_action(const struct event_case *c, struct slice actio
 	return action;
 }
 
-void provider_normalise(const struct mapping *m, struct slice event, struct slice action, const struct values *values, struct normal *out)
+void provider_normalise(const struct mapping *m, struct slice event, struct slice action, const struct values *values,
+			struct normal *out)
 {
 	struct gathering g = { m, values, out };
 	*out = (struct normal){ .event = "" };

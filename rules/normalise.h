@@ -55,7 +55,8 @@ struct normal {
 	struct arena *made;             /* private: lists, and texts that are not in the payload as they are */
 };
 /* EVENT and ACTION are native, as provider_identify gave them. VALUES: of an extract() with the PATHS of M. OUT is
- * filled always; it borrows from M's provider, ACTION and VALUES, and must stay where it is; end it with normal_fini. A null in the payload counts
- * as missing. */
-void provider_normalise(const struct mapping *m, struct slice event, struct slice action, const struct values *values, struct normal *out);
+ * filled always; it borrows from M's provider, ACTION and VALUES, and must stay where it is; end it with normal_fini. A
+ * null in the payload counts as missing. */
+void provider_normalise(const struct mapping *m, struct slice event, struct slice action, const struct values *values,
+			struct normal *out);
 void normal_fini(struct normal *n);

@@ -33,7 +33,8 @@ void descriptor_wrong(struct descriptor_reader *d, const struct node *at, const 
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	d->errors++;
-	diags_add(d->diags, DIAG_ERROR, d->file, at ? at->line : 0, at ? at->col : 0, 0, "E301", "provider '%s': %s", d->p->name, text);
+	diags_add(d->diags, DIAG_ERROR, d->file, at ? at->line : 0, at ? at->col : 0, 0, "E301", "provider '%s': %s",
+		  d->p->name, text);
 }
 
 void descriptor_unknown(struct descriptor_reader *d, const struct node_member *m, const char *what, const char *const *known)
@@ -194,7 +195,8 @@ static enum piece_kind piece_named(struct slice name)
 static int add_piece(struct descriptor_reader *d, const struct node *at, struct piece piece)
 {
 	if (piece.kind == PIECE_KINDS) {
-		descriptor_wrong(d, at, "signed: {" SLICE_FMT "} is none of {body} {payload} {ts} {msgid} {url} {form_sorted}", SLICE_ARG(piece.text));
+		descriptor_wrong(d, at, "signed: {" SLICE_FMT "} is none of {body} {payload} {ts} {msgid} {url} {form_sorted}",
+				 SLICE_ARG(piece.text));
 		return -1;
 	}
 	if (d->p->n_pieces == PIECES_MAX) {
@@ -332,7 +334,8 @@ static void check_signature(struct descriptor_reader *d, const struct node *t)
 	need(d, t, has_piece(p, PIECE_BODY) || has_piece(p, PIECE_PAYLOAD) || has_piece(p, PIECE_FORM_SORTED),
 	     "signed covers no body: {body}, {payload} or {form_sorted} is missing");
 	need(d, t, !has_piece(p, PIECE_PAYLOAD) || p->payload.n, "signed has {payload}, payload is missing");
-	need(d, t, !has_piece(p, PIECE_FORM_SORTED) || !p->digest.n || has_piece(p, PIECE_URL), "digest needs {url} in signed, which covers it");
+	need(d, t, !has_piece(p, PIECE_FORM_SORTED) || !p->digest.n || has_piece(p, PIECE_URL),
+	     "digest needs {url} in signed, which covers it");
 	need(d, t, !has_piece(p, PIECE_TS) || (p->ts.n && !later), "signed has {ts}, ts is missing or stands in the body");
 	need(d, t, !p->ts.n || later || has_piece(p, PIECE_TS), "the signature does not cover ts: {ts} is missing in signed");
 	need(d, t, !later || has_piece(p, PIECE_BODY), "a ts in the body needs {body} in signed");
@@ -341,8 +344,10 @@ static void check_signature(struct descriptor_reader *d, const struct node *t)
 	need(d, t, !p->n_take || p->pair, "take needs pair, which ends a name");
 	need(d, t, !p->item || p->pair, "item needs pair");
 	need(d, t, !p->pair || p->n_take, "pair needs take: the names whose values are signatures");
-	need(d, t, !sources_use(&p->sig, FROM_JSON) && !sources_use(&p->sig, FROM_JSON_INTEGER) && !sources_use(&p->sig, FROM_SIGNATURE) &&
-	     !sources_use(&p->sig, FROM_DIGEST) && !sources_use(&p->sig, FROM_CONST), "sig must be in a header, the query or a form");
+	for (size_t i = 0; i < p->sig.n; i++) {
+		enum origin o = p->sig.list[i].origin;
+		need(d, t, o == FROM_HEADER || o == FROM_QUERY || o == FROM_FORM, "sig must be in a header, the query or a form");
+	}
 }
 
 static void check_whole(struct descriptor_reader *d, const struct node *t)

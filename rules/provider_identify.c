@@ -34,7 +34,8 @@ enum body_kind request_body_kind(const struct request_view *r)
 	if (slice_ieq(type, SLICE("application/x-www-form-urlencoded")))
 		return BODY_FORM;
 	struct slice suffix = slice_from(type, type.len > 5 ? type.len - 5 : 0);
-	return type.len == 0 || slice_ieq(type, SLICE("application/json")) || slice_ieq(suffix, SLICE("+json")) ? BODY_JSON : BODY_OTHER;
+	int is_json = type.len == 0 || slice_ieq(type, SLICE("application/json")) || slice_ieq(suffix, SLICE("+json"));
+	return is_json ? BODY_JSON : BODY_OTHER;
 }
 
 /* ---- the document ---- */
@@ -55,7 +56,8 @@ static int take_document(struct identifying *i, struct buf *json)
 		return form_to_json(r->body, json, i->e);
 	}
 	if (found != LOOKUP_FOUND)
-		return err_set(i->e, ERR_INPUT, "the form has no readable field '" SLICE_FMT "', or several", SLICE_ARG(p->payload.list[0].name));
+		return err_set(i->e, ERR_INPUT, "the form has no readable field '" SLICE_FMT "', or several",
+			       SLICE_ARG(p->payload.list[0].name));
 	if (json->len == 0)                             /* it came from elsewhere than the form */
 		buf_add(json, payload);
 	return 0;
@@ -113,7 +115,8 @@ static void take_hello(struct identifying *i, struct identity *out)
 	const struct provider *p = i->at.provider;
 	struct slice value = SLICE_NULL;
 
-	if (!p->hello_status || sources_find(&p->hello_when, &i->at, &i->scratch, &value) != LOOKUP_FOUND || !slice_eq(value, p->hello_is))
+	if (!p->hello_status || sources_find(&p->hello_when, &i->at, &i->scratch, &value) != LOOKUP_FOUND ||
+	    !slice_eq(value, p->hello_is))
 		return;
 	out->answer_status = p->hello_status;
 	out->answer = BUF(64 << 10);

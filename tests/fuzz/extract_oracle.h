@@ -1,5 +1,6 @@
 /* tests/fuzz/extract_oracle.h - extract() against jansson: both accept a text or both refuse it, and what extract()
- * found is what a walk of jansson's tree finds. Shared by the fuzz target and the unit test. */
+ * found is what a walk of jansson's tree finds. Only a NUL byte is treated otherwise: no JSON text has one, yet jansson 2.14
+ * loses one that stands right behind a number or a word. Shared by the fuzz target and the unit test. */
 #pragma once
 #include <jansson.h>
 #include <stdio.h>
@@ -90,7 +91,10 @@ static const char *oracle_check(struct slice text)
 			abort();
 	int refused = extract(p, text, &v, &e) < 0;
 	json_t *tree = json_loadb(text.len ? text.ptr : "", text.len, 0, NULL);
-	if (refused && e.kind != ERR_LIMIT && tree)
+	int has_nul = slice_chr(text, '\0') >= 0;
+	if (has_nul && !refused)
+		wrong = "accepted, with a NUL byte";
+	else if (refused && e.kind != ERR_LIMIT && tree && !has_nul)
 		wrong = "refused, jansson accepts";
 	else if (!refused && !tree)
 		wrong = "accepted, jansson refuses";

@@ -158,6 +158,8 @@ Test(extract, refuses_what_is_not_strictly_json)
 		paths_free(p);
 	}
 	agrees((struct slice){ "[1]\0", 4 });
+	agrees((struct slice){ "[1\0]", 4 });
+	agrees((struct slice){ "[true\0]", 7 });
 	agrees((struct slice){ "[\"a\0b\"]", 7 });
 	no_leaks();
 }
