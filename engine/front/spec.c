@@ -14,6 +14,10 @@
 #include "secret/secret.h"
 #include "store/store.h"
 
+/* Of one process of a step: a file's size, and more processor time than its job's time-out could use up. */
+#define STEP_FILE_BYTES (64ll << 30)
+#define STEP_CPUS 8
+
 static void add_text(struct buf *out, const char *key, const char *value)
 {
 	buf_addf(out, ",\"%s\":", key);
@@ -124,6 +128,7 @@ static int write_spec(struct buf *out, const struct claim *c, const struct rules
 	add_raw(out, "headers", c->headers_json);
 	add_payload(out, c, rs);
 	add_limits(out, at->limits, at->site_dir);
+	buf_addf(out, ",\"file_bytes\":%lld,\"cpu_seconds\":%" PRId64, STEP_FILE_BYTES, c->timeout_ms / 1000 * STEP_CPUS + STEP_CPUS);
 	if (add_secrets(out, rule, at->site_dir, e) < 0)
 		return -1;
 	buf_addc(out, '}');
