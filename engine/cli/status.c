@@ -28,7 +28,7 @@ static int run(const struct command *self, int argc, char **argv)
 		       talk_string(answer, "version"), age, talk_string(answer, "url"),
 		       (long long)talk_integer(jobs, "running"), (long long)talk_integer(jobs, "queued"),
 		       (long long)talk_integer(answer, "deliveries"), (long long)talk_integer(answer, "watchers"));
-		const char *error = talk_string(answer, "error");
+		const char *error = talk_string(answer, "rules_error");
 		if (*error)
 			printf("the rule files on disk are not in force: %s\n", error);
 	}
