@@ -224,7 +224,8 @@ def bench_gigabyte(binary, benches):
                 time.sleep(0.05)
         t = threading.Thread(target=sample)
         t.start()
-        end = s.finished(job, 300)
+        lib.wait("the job's end", lambda: s.job(job)["ended_ms"], 300)
+        end = s.job(job)
         done.set()
         t.join()
         assert end["state"] == "succeeded", end
