@@ -19,6 +19,7 @@
 #include "lua/git.h"
 #include "lua/remove.h"
 #include "lua/state.h"
+#include "lua/workspace.h"
 #include "runner/spec.h"
 #include "runner/step.h"
 #include "wire/frame.h"
@@ -105,21 +106,6 @@ static void tell_started(const struct attempt *a)
 	frame_send_wait(a->in.control_fd, &f, SEND_MS);
 }
 
-static int make_workspace(struct attempt *a, struct err *e)
-{
-	static const char *const below[] = { "home", "tmp" };
-
-	a->workspace = xprintf("%s/workspaces/%lld.%d", attempt_text(a, "state"), (long long)a->in.job, a->in.attempt);
-	if (dir_make(a->workspace, 0700, e) < 0)
-		return -1;
-	for (size_t i = 0; i < COUNT(below); i++) {
-		CLEANUP(freep) char *path = xprintf("%s/%s", a->workspace, below[i]);
-		if (dir_make(path, 0700, e) < 0)
-			return -1;
-	}
-	return chdir(a->workspace) < 0 ? err_errno(e, "%s", a->workspace) : 0;
-}
-
 /* Protected, for the job's data may be more than a job's Lua may hold. Takes the rule's table; true where it has a `run`. */
 static int call_run(lua_State *lua)
 {
@@ -193,7 +179,7 @@ static int run(struct attempt *a, struct err *e)
 	if (write_beginning(a, e) < 0)
 		return -1;
 	tell_started(a);
-	if (make_workspace(a, e) < 0)
+	if (workspace_make(a, e) < 0)
 		return -1;
 	lua_State *lua = state_new(a);
 	int r = act(a, lua, e);
@@ -235,6 +221,8 @@ int lua_job_main(const struct job_inheritance *in)
 	if (a.workspace && result.state != JOB_FAILED)
 		remove_folder(a.workspace);             /* that of a failed job is there to be looked at */
 	r = tell_result(&a, &result);
+	if (a.workspace)
+		workspace_sweep(&a);
 	journal_writer_free(a.w);
 	json_decref(a.spec);
 	free(a.workspace);

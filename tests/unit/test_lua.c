@@ -1,6 +1,8 @@
 /* lua: the job's Lua: what it may do, how it ends, what of it is in the journal. */
 #include "trial.h"
 
+#include <sys/file.h>
+
 #include "lua/options.h"
 
 Test(lua, a_step_runs_in_the_workspace_and_its_output_is_in_the_journal)
@@ -456,5 +458,23 @@ Test(lua, a_journal_that_cannot_be_written_is_our_fault_and_not_the_rules)
 	trial_run(&t, RULE("job:log('x')"));
 	assert_state(&t, JOB_ERRORED);
 	assert_reason(&t, "No space left");
+	trial_end(&t);
+}
+
+Test(I12, workspaces_of_failed_jobs_go_after_two_days_but_never_one_that_is_in_use)
+{
+	struct trial t;
+	trial_begin(&t);
+	trial_sh(t.folder, "mkdir -p state/workspaces/1.1/tmp state/workspaces/2.1 state/workspaces/3.1 state/workspaces/notes; cd state/workspaces;"
+		 " touch -d '3 days ago' 1.1 2.1 notes; touch -d '1 day ago' 3.1");
+	CLEANUP(freep) char *used = xprintf("%s/state/workspaces/2.1", t.folder);
+	int fd = open(used, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cr_assert_eq(flock(fd, LOCK_EX), 0);
+	trial_run(&t, RULE("job:fail('stays to be looked at')"));
+	cr_assert_eq(t.state, JOB_FAILED);
+	cr_assert_not(is_there(&t, "state/workspaces/1.1"));
+	cr_assert(is_there(&t, "state/workspaces/2.1") && is_there(&t, "state/workspaces/3.1") && is_there(&t, "state/workspaces/notes"));
+	cr_assert(is_there(&t, "state/workspaces/7.1"));
+	close(fd);
 	trial_end(&t);
 }
