@@ -23,13 +23,13 @@ enum frame_type {
 	FRAME_GO,               /* to front: all is handed over; start serving */
 
 	/* front -> supervisor */
-	FRAME_READY,            /* front and runner: serving */
+	FRAME_READY,            /* front and runner: serving. A runner's second one: n0 1, it has lost its front; 2, that front broke the rules */
 	FRAME_RULES_DONE,       /* n0: 1 in force, 0 refused; text: one line */
 	FRAME_RELOAD,           /* a client asked for a reload */
 
 	/* front -> runner */
-	FRAME_START,            /* n0 job, n1 attempt, n2 timeout ms; fds: spec memfd, journal (O_APPEND, write) */
-	FRAME_CANCEL,           /* also runner -> job. n0 job, n1 attempt; text: why */
+	FRAME_START,            /* n0 job, n1 attempt, n2 timeout ms, n3 1: keep privileges; fds: spec memfd, journal (O_APPEND, write) */
+	FRAME_CANCEL,           /* also runner -> job (n2: the state it will get). n0 job, n1 attempt; text: why */
 	FRAME_ACK,              /* n0 job, n1 attempt: the result is committed, forget it */
 
 	/* runner -> front */
