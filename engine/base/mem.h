@@ -8,6 +8,18 @@
 #define TAKE(slot) ({ __auto_type s_ = (slot); __auto_type v_ = *s_; *s_ = NULL; v_; })
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+/* ASan maps terabytes of shadow memory: in a process built with it, a limit of address space or data forbids all of it. */
+#if defined(__SANITIZE_ADDRESS__)
+#define MEM_HAS_SHADOW 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MEM_HAS_SHADOW 1
+#endif
+#endif
+#ifndef MEM_HAS_SHADOW
+#define MEM_HAS_SHADOW 0
+#endif
+
 /* Out of memory aborts: the supervisor starts the role anew. All results are owned, ended by free(). */
 void *xmalloc(size_t n);
 void *xcalloc(size_t n, size_t size);

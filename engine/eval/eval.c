@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/mem.h"
 #include "eval/places.h"
 #include "eval/world.h"
 #include "wire/role.h"
@@ -188,14 +189,6 @@ int eval_directory(const char *dir, struct buf *bundle, struct err *e)
 
 /* ---- the role ---- */
 
-#if defined(__SANITIZE_ADDRESS__)
-#define HAS_SHADOW_MEMORY 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAS_SHADOW_MEMORY 1
-#endif
-#endif
-
 static void on_alarm(int signal_number)
 {
 	/* whether it arrives or not, this process ends here */
@@ -205,9 +198,7 @@ static void on_alarm(int signal_number)
 static void confine(void)
 {
 	static const struct { __rlimit_resource_t what; rlim_t most; } limits[] = {
-#ifndef HAS_SHADOW_MEMORY
-		{ RLIMIT_AS, ADDRESS_SPACE_BYTES },
-#endif
+		{ RLIMIT_AS, MEM_HAS_SHADOW ? RLIM_INFINITY : ADDRESS_SPACE_BYTES },
 		{ RLIMIT_CPU, EVAL_DEADLINE_S + 1 }, { RLIMIT_FSIZE, 0 }, { RLIMIT_NOFILE, 64 },
 	};
 	for (size_t i = 0; i < COUNT(limits); i++)

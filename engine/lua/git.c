@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/hex.h"
+#include "base/mem.h"
 #include "lua/remove.h"
 #include "runner/limits.h"
 #include "runner/sandbox.h"
@@ -133,15 +134,17 @@ static int tell(struct work *w, size_t done, size_t total, size_t bytes)
 /* The child: nothing of the job but its pipe, then the limits of a step. RULES is of Landlock; -2: none. Exits. */
 static _Noreturn void run_child(struct work *w, pid_t parent, int rules)
 {
-	int64_t seconds = (w->deadline_ms - mono_ms()) / 1000 + 1;
+	struct limits limits = {
+		.memory_bytes = MEM_HAS_SHADOW ? 0 : attempt_number(w->a, "memory_bytes"),
+		.file_bytes = attempt_number(w->a, "file_bytes"), .cpu_seconds = (w->deadline_ms - mono_ms()) / 1000 + 1,
+	};
 
 	role_reset_signals();
 	signal(SIGPIPE, SIG_IGN);
 	role_harden(parent, ROLE_NO_NEW_PRIVS);
 	close(w->a->in.journal_fd);
 	close(w->a->in.control_fd);
-	if (limits_enter(&(struct limits){ attempt_number(w->a, "memory_bytes"), attempt_number(w->a, "file_bytes"), seconds }) < 0 ||
-	    sandbox_enter(rules) < 0) {
+	if (limits_enter(&limits) < 0 || sandbox_enter(rules) < 0) {
 		dprintf(w->fd, "E cannot be confined\n");
 		_exit(1);
 	}
