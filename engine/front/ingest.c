@@ -4,7 +4,7 @@
  *     judge             (a large body: on the worker's thread)
  *       authenticate    the signature over the raw bytes, before anything is read  401 400 503
  *       identify        event and delivery id, as the provider's descriptor says   400
- *       match           against the edition's rules                                400
+ *       match           against the edition's rules (verdict.c)                    400
  *     submit            to the store, and park the request                         503 where too much waits
  *     on_stored         the transaction is on disk: answer                         202 200 503
  *
@@ -28,10 +28,11 @@
 #include "front/front.h"
 #include "front/http.h"
 #include "front/intake.h"
+#include "front/verdict.h"
 #include "front/worker.h"
 #include "store/store.h"
 
-#define JSON_MAX (32u << 20)            /* of one derived column: the normalised event, the reasons */
+#define REPLY_MAX (64u << 20)           /* of an answer */
 #define HEADERS_MAX (64u << 10)         /* of the headers kept with a delivery */
 #define SAY_AGAIN_MS 60000              /* "no rule listens", per source */
 #define REFUSAL_MS 1000                 /* one refusal in the log per source and second, the others are counted */
@@ -60,9 +61,7 @@ struct arrival {
 	struct header *headers;
 	struct identity identity;
 	struct refusal refusal;
-	int is_heard;                   /* some rule listens to this event */
-	char **queues;                  /* one per job, for submit_job.queue */
-	struct buf notes;
+	struct verdict verdict;
 	struct submit *submit;
 	size_t bytes;                   /* of the body, which the store may take out of the submission */
 	int64_t began_us;
@@ -131,7 +130,7 @@ static struct arrival *arrival_new(struct http_request *r, struct loop *l, struc
 	struct slice body = http_body(r), query = http_query(r);
 
 	*a = (struct arrival){ .ingest = l->front->ingest, .loop = l, .edition = edition_ref(l->edition), .hook = hook,
-			       .text = BUF(BUF_UNLIMITED), .notes = BUF(JSON_MAX), .bytes = body.len, .began_us = mono_us() };
+			       .text = BUF(BUF_UNLIMITED), .bytes = body.len, .began_us = mono_us() };
 	a->submit = xcalloc(1, sizeof *a->submit);
 	a->submit->body = BUF(body.len + 1);
 	buf_add(&a->submit->body, body);
@@ -159,12 +158,9 @@ static struct arrival *arrival_new(struct http_request *r, struct loop *l, struc
 
 static void arrival_free(struct arrival *a)
 {
-	for (int i = 0; a->queues && i < a->submit->n_jobs; i++)
-		free(a->queues[i]);
-	free(a->queues);
 	submit_free(a->submit);
 	identity_fini(&a->identity);
-	buf_fini(&a->notes);
+	verdict_fini(&a->verdict);
 	buf_fini(&a->text);
 	free(a->headers);
 	edition_unref(a->edition);
@@ -263,48 +259,9 @@ static int identify(struct arrival *a)
 	return refuse(a, 400, "Bad Request", e.msg);
 }
 
-/* What the match says, as columns of the delivery. */
-static void fill_columns(struct arrival *a, const struct match *m)
-{
-	struct submit *s = a->submit;
-	struct buf json = BUF(JSON_MAX);
-
-	s->source = xstrdup(name_of(a));
-	const struct provider *p = source_provider(a->hook->source);
-	s->provider = xstrdup(p ? provider_name(p) : "");
-	s->key = xstrdup(a->identity.delivery_key);
-	s->event = xstrdup(match_event(m));
-	s->action = xstrdup(match_action(m));
-	match_summary_json(m, &json);
-	s->summary_json = buf_take(&json);
-	match_event_json(m, &json);
-	s->event_json = buf_take(&json);
-	match_why_json(m, &json);
-	s->why_json = buf_take(&json);
-	s->ruleset = xstrdup(ruleset_sha256(a->edition->rules));
-	match_matched_notes_json(m, &a->notes);
-	a->is_heard = match_count(m) > 0 || strcmp(s->why_json, "[]") != 0;
-}
-
-static void fill_jobs(struct arrival *a, const struct match *m)
-{
-	size_t n = match_count(m);
-
-	a->submit->jobs = xcalloc(n, sizeof *a->submit->jobs);
-	a->submit->n_jobs = (int)n;
-	a->queues = xcalloc(n, sizeof *a->queues);
-	for (size_t i = 0; i < n; i++) {
-		const struct rule *rule = match_rule(m, i);
-		a->queues[i] = xprintf("%s %s", rule_file(rule), rule_name(rule));
-		a->submit->jobs[i] = (struct submit_job){ .rule = rule_name(rule), .file = rule_file(rule), .cell = "",
-			.queue = a->queues[i], .queue_limit = 1, .timeout_ms = rule_timeout_ms(rule) };
-	}
-}
-
 static int match(struct arrival *a)
 {
 	struct buf headers = BUF(HEADERS_MAX + 4096);
-	struct match *m;
 	struct err e = { 0 };
 
 	intake_headers_json(a->headers, a->view.n_headers, HEADERS_MAX, &headers);
@@ -313,14 +270,10 @@ static int match(struct arrival *a)
 	const struct delivery_view d = { .source = a->hook->source, .event = slice_of(a->identity.event),
 		.action = slice_of(a->identity.action), .json = json, .headers_json = slice_of(a->submit->headers_json),
 		.query = a->view.query, .delivery_key = a->identity.delivery_key, .received_ms = a->submit->received_ms };
-	if (ruleset_match(a->edition->rules, &d, &m, &e) < 0) {
-		log_refusal(a->hook, 400, e.msg);
-		return refuse(a, 400, "Bad Request", e.msg);
-	}
-	fill_columns(a, m);
-	fill_jobs(a, m);
-	match_free(m);
-	return 0;
+	if (verdict_make(a->edition->rules, &d, a->submit, &a->verdict, &e) == 0)
+		return 0;
+	log_refusal(a->hook, 400, e.msg);
+	return refuse(a, 400, "Bad Request", e.msg);
 }
 
 static void judge(struct arrival *a)
@@ -339,7 +292,7 @@ static void log_delivery(const struct arrival *a, const char *outcome)
 	log_info("delivery", "outcome=%s source=%s event=%s key=\"%s\" delivery=%" PRId64 " jobs=%d bytes=%zu us=%" PRId64,
 		 outcome, s->source, a->identity.event, s->key, s->delivery, s->n_jobs, a->bytes,
 		 mono_us() - a->began_us);
-	if (a->is_heard)
+	if (a->verdict.is_heard)
 		return;
 	int64_t now = mono_ms(), last = atomic_load(&a->hook->said_idle_ms);
 	if ((last && now - last < SAY_AGAIN_MS) || !atomic_compare_exchange_strong(&a->hook->said_idle_ms, &last, now))
@@ -364,16 +317,16 @@ static void add_matched(const struct arrival *a, struct buf *out)
 static void reply_stored(struct http_request *r, const struct arrival *a)
 {
 	const struct submit *s = a->submit;
-	CLEANUP(buf_fini) struct buf body = BUF(2 * JSON_MAX);
+	CLEANUP(buf_fini) struct buf body = BUF(REPLY_MAX);
 
 	buf_addf(&body, "{\"delivery\":%" PRId64, s->delivery);
 	if (!source_is_terse(a->hook->source)) {
 		buf_adds(&body, ",\"matched\":[");
 		add_matched(a, &body);
 		buf_addf(&body, "],\"not_matched\":%s", s->why_json);
-		if (a->notes.len > 2)
-			buf_addf(&body, ",\"notes\":" SLICE_FMT, SLICE_ARG(buf_slice(&a->notes)));
-		if (!a->is_heard)
+		if (a->verdict.notes.len > 2)
+			buf_addf(&body, ",\"notes\":" SLICE_FMT, SLICE_ARG(buf_slice(&a->verdict.notes)));
+		if (!a->verdict.is_heard)
 			buf_adds(&body, ",\"note\":\"no rule listens to this event\"");
 	}
 	buf_adds(&body, "}\n");
@@ -382,7 +335,7 @@ static void reply_stored(struct http_request *r, const struct arrival *a)
 
 static void reply_duplicate(struct http_request *r, const struct arrival *a)
 {
-	CLEANUP(buf_fini) struct buf body = BUF(2 * JSON_MAX);
+	CLEANUP(buf_fini) struct buf body = BUF(REPLY_MAX);
 
 	buf_addf(&body, "{\"delivery\":%" PRId64 ",\"duplicate\":true", a->submit->delivery);
 	if (!source_is_terse(a->hook->source)) {

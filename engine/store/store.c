@@ -707,6 +707,10 @@ void submit_free(struct submit *r)
 	for (size_t i = 0; i < COUNT(texts); i++)
 		free(texts[i]);
 	buf_fini(&r->body);
+	for (int i = 0; i < r->n_jobs; i++) {
+		free(r->jobs[i].cell);
+		free(r->jobs[i].queue);
+	}
 	free(r->jobs);
 	free(r);
 }

@@ -34,8 +34,8 @@ void store_jobs_max(struct store *s, int jobs_max);     /* a reload changed it *
 
 /* ---- submit: a delivery and its jobs, one savepoint in the batch's transaction (I1, I3, I4) ---- */
 struct submit_job {
-	const char *rule, *file, *cell; /* cell "" where there is no matrix */
-	const char *queue;              /* queue key; by default file + name + cell */
+	const char *rule, *file;        /* borrowed from what ruleset_keep holds */
+	char *cell, *queue;             /* owned by the request; cell NULL where there is no matrix; the queue's key */
 	int queue_limit;                /* >= 1 */
 	int64_t timeout_ms;
 	int64_t job;                    /* out */
@@ -53,7 +53,7 @@ struct submit {
 	char *ruleset;                  /* sha256 hex */
 	int64_t received_ms;
 	struct buf body;                /* as received, byte for byte */
-	struct submit_job *jobs;        /* array, owned; the strings in it borrow from ruleset_keep */
+	struct submit_job *jobs;        /* array, owned */
 	int n_jobs;
 	void *ruleset_keep;             /* the caller's: kept alive until the reply */
 	void *arg;                      /* the caller's */

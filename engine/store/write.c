@@ -207,7 +207,7 @@ static enum db_rc add_job(struct writer *w, struct submit *r, int index)
 	struct submit_job *j = &r->jobs[index];
 	int64_t rule, queue, job = ++w->now.last_job;
 	enum db_rc rc = find_or_add(w, SQL_RULE_FIND, SQL_RULE_ADD,
-				    VALUES(TEXT(j->rule), TEXT(j->file), TEXT(j->cell)), &rule);
+				    VALUES(TEXT(j->rule), TEXT(j->file), TEXT(j->cell ? j->cell : "")), &rule);
 
 	if (rc != DB_ROW)
 		return rc;

@@ -1,0 +1,61 @@
+/* front/verdict.c - a match, written down as columns and jobs. */
+#include "front/verdict.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "rules/provider.h"
+
+#define JSON_MAX (32u << 20)            /* of one derived column: the normalised event, the reasons */
+
+static void fill_columns(struct submit *s, const struct ruleset *rs, const struct delivery_view *d, const struct match *m)
+{
+	const struct provider *p = source_provider(d->source);
+	struct buf json = BUF(JSON_MAX);
+
+	s->source = xstrdup(source_name(d->source));
+	s->provider = xstrdup(p ? provider_name(p) : "");
+	s->key = xstrdup(d->delivery_key);
+	s->event = xstrdup(match_event(m));
+	s->action = xstrdup(match_action(m));
+	match_summary_json(m, &json);
+	s->summary_json = buf_take(&json);
+	match_event_json(m, &json);
+	s->event_json = buf_take(&json);
+	match_why_json(m, &json);
+	s->why_json = buf_take(&json);
+	s->ruleset = xstrdup(ruleset_sha256(rs));
+}
+
+static void fill_jobs(struct submit *s, const struct match *m)
+{
+	size_t n = match_count(m);
+
+	s->jobs = xcalloc(n, sizeof *s->jobs);
+	s->n_jobs = (int)n;
+	for (size_t i = 0; i < n; i++) {
+		const struct rule *rule = match_rule(m, i);
+		s->jobs[i] = (struct submit_job){ .rule = rule_name(rule), .file = rule_file(rule), .queue_limit = 1,
+			.queue = xprintf("%s %s", rule_file(rule), rule_name(rule)), .timeout_ms = rule_timeout_ms(rule) };
+	}
+}
+
+int verdict_make(const struct ruleset *rs, const struct delivery_view *d, struct submit *s, struct verdict *out, struct err *e)
+{
+	struct match *m;
+
+	if (ruleset_match(rs, d, &m, e) < 0)
+		return -1;
+	fill_columns(s, rs, d, m);
+	fill_jobs(s, m);
+	*out = (struct verdict){ .notes = BUF(JSON_MAX) };
+	match_matched_notes_json(m, &out->notes);
+	out->is_heard = match_count(m) > 0 || strcmp(s->why_json, "[]") != 0;
+	match_free(m);
+	return 0;
+}
+
+void verdict_fini(struct verdict *v)
+{
+	buf_fini(&v->notes);
+}
