@@ -422,3 +422,8 @@ int provider_retries(const struct provider *p)
 {
 	return p->retries;
 }
+
+int provider_signs_id(const struct provider *p)
+{
+	return p->id_in_mac;
+}

@@ -15,6 +15,8 @@ void provider_free(struct provider *p);
 const char *provider_name(const struct provider *p);
 int64_t provider_deadline_ms(const struct provider *p);
 int provider_retries(const struct provider *p);                 /* 1: the sender tries again by itself, 503 loses nothing */
+/* 1: the delivery id is part of what is signed. 0: who has seen one delivery can send its body again under another id. */
+int provider_signs_id(const struct provider *p);
 
 struct header { struct slice name, value; };
 struct request_view {                           /* all borrowed */

@@ -638,6 +638,20 @@ Test(provider, without_an_id_the_digest_of_the_body_is_the_key)
 	no_leaks();
 }
 
+Test(provider, tells_whether_the_delivery_id_is_signed)
+{
+	static const struct { const char *provider; int signs; } cases[] = {
+		{ "github", 0 }, { "gitea", 0 }, { "gitlab", 0 }, { "razorpay", 0 }, { "gitlab-signing-token", 1 }, { "stripe", 1 },
+		{ "standard-webhooks", 1 }, { "slack", 1 }, { "discord", 1 }, { "npm", 1 },
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct provider *p = provider_of(cases[i].provider);
+		cr_assert_eq(provider_signs_id(p), cases[i].signs, "%s", cases[i].provider);
+		provider_free(p);
+	}
+	no_leaks();
+}
+
 Test(provider, a_form_without_a_document_becomes_one)
 {
 	struct trial t;
