@@ -194,8 +194,10 @@ static int rule_compile(struct compiler *c, const struct decl *d, struct rule *r
 	c->file = d->file;
 	*r = (struct rule){
 		.name = arena_str(c->rs->arena, slice_of(d->name)), .file = d->file, .line = d->line, .col = d->col,
-		.timeout_ms = c->rs->config.job_timeout_ms,
+		.timeout_ms = c->rs->config.job_timeout_ms, .skips_unknown = node_get(value, "unknown") != NULL,
 	};
+	const struct node *enabled = node_get(value, "enabled");
+	r->is_disabled = enabled && !enabled->integer;
 	return on_compile(c, node_get(value, "on"), r) | condition_compile(c, node_get(value, "when"), &r->when) |
 	       steps_compile(c, value, r);
 }

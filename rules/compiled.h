@@ -63,6 +63,8 @@ struct rule {
 	struct env_var *env;
 	struct step *steps;
 	int checkout, has_run;
+	int is_disabled;                /* enabled = false */
+	int skips_unknown;              /* unknown = "skip" */
 };
 
 /* ---- where a subject's values stand in a provider's extraction ---- */

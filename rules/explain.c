@@ -129,9 +129,22 @@ static size_t rows_of(const struct cond *when, const struct cond **rows)
 	return when->kind == COND_ALL ? when->n : 1;
 }
 
-static void explain_rule(struct paper *p, const struct rule *r)
+static int fires(const struct rule *r, enum truth t)
+{
+	return !r->is_disabled && t != TRUTH_NO && (t == TRUTH_YES || !r->skips_unknown);
+}
+
+static const char *verdict(const struct rule *r, enum truth t)
 {
 	static const char *const verdicts[] = { "no match", "match, for all that is known", "match" };
+
+	if (r->is_disabled)
+		return "not enabled";
+	return t == TRUTH_UNKNOWN && r->skips_unknown ? "no match, as unknown = \"skip\"" : verdicts[t];
+}
+
+static void explain_rule(struct paper *p, const struct rule *r)
+{
 	enum truth t = match_cond(p->m, &r->when);
 	const struct cond *rows;
 	size_t n = rows_of(&r->when, &rows);
@@ -143,7 +156,7 @@ static void explain_rule(struct paper *p, const struct rule *r)
 	}
 	painted(p, "1", r->name);
 	pad(p->out, columns(slice_of(r->name)), p->name_width + 3);
-	painted(p, t == TRUTH_NO ? "31" : "32", verdicts[t]);
+	painted(p, fires(r, t) ? "32" : "31", verdict(r, t));
 	buf_addf(p->out, "   %s:%d\n", r->file, r->line);
 	row_head(p, TRUTH_YES, "on");
 	event_name(p->m, p->out);
@@ -254,7 +267,9 @@ static void rule_json(struct match *m, const struct rule *r, struct buf *out)
 	add_text(out, "rule", r->name);
 	buf_addc(out, ',');
 	add_text(out, "file", r->file);
-	buf_addf(out, ",\"line\":%d,\"result\":\"%s\",\"conditions\":", r->line, truth_word(match_cond(m, &r->when)));
+	enum truth t = match_cond(m, &r->when);
+	buf_addf(out, ",\"line\":%d,\"result\":\"%s\",\"fires\":%s%s,\"conditions\":", r->line, truth_word(t),
+		 fires(r, t) ? "true" : "false", r->is_disabled ? ",\"enabled\":false" : "");
 	conds_json(m, rows, n, out);
 	buf_addc(out, '}');
 }

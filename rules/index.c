@@ -137,6 +137,8 @@ static void listing_build(struct index *ix, struct listing *l, const struct hear
 		if (i && rule == h[i - 1].rule)
 			continue;               /* it wrote the name twice */
 		l->rules[l->n++] = rule;
+		if (ix->rs->rules[rule].is_disabled)
+			continue;               /* it is explained, and never fires */
 		if (!choices[rule].operands) {
 			l->rest[l->n_rest++] = rule;
 			continue;

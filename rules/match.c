@@ -3,7 +3,7 @@
  * fire, and their conditions are evaluated; each question is answered once, however many rules share it.
  *
  * Truth has three values. What a payload cannot know is unknown; AND is the least of its parts, OR the greatest, NONE the
- * reverse of OR; a rule fires unless its condition is false. */
+ * reverse of OR; a rule fires unless its condition is false, or unknown where it says unknown = "skip". */
 #include "rules/matching.h"
 
 #include <stdlib.h>
@@ -184,8 +184,9 @@ static void evaluate(struct match *m)
 	index_candidates(m->rs->index, &m->listening, look, m, c);
 	m->fired = xmalloc((c->n + 1) * sizeof *m->fired);
 	for (size_t i = 0; i < c->n; i++) {
-		enum truth t = match_cond(m, &m->rs->rules[c->list[i]].when);
-		if (t != TRUTH_NO)
+		const struct rule *r = &m->rs->rules[c->list[i]];
+		enum truth t = match_cond(m, &r->when);
+		if (t == TRUTH_YES || (t == TRUTH_UNKNOWN && !r->skips_unknown))
 			m->fired[m->n_fired++] = (struct fired){ c->list[i], t };
 	}
 }

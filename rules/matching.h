@@ -34,5 +34,7 @@ void match_because(struct match *m, const struct rule *r, struct buf *out);
 const char *subject_label(const struct match *m, uint32_t question);            /* "branch", "a.b" */
 void phrase_answer(struct match *m, uint32_t question, enum truth t, struct buf *out);
 void phrase_cond(struct match *m, const struct cond *c, struct buf *out);       /* all of its questions, in a line */
+/* The questions that make C unknown, for an empty OUT. */
+void phrase_unknowns(struct match *m, const struct cond *c, struct buf *out);
 void phrase_want(const struct match *m, uint32_t question, struct buf *out);
 void phrase_got(struct match *m, uint32_t question, struct buf *out);

@@ -308,7 +308,27 @@ static void because(struct match *m, const struct cond *c, struct buf *out)
 	}
 }
 
+void phrase_unknowns(struct match *m, const struct cond *c, struct buf *out)
+{
+	if (match_cond(m, c) != TRUTH_UNKNOWN)
+		return;
+	for (size_t i = 0; i < c->n; i++)
+		phrase_unknowns(m, &c->kids[i], out);
+	if (c->kind != COND_QUESTION)
+		return;
+	buf_adds(out, out->len ? "; " : "");
+	buf_addf(out, "%s: ", subject_label(m, c->question));
+	phrase_answer(m, c->question, TRUTH_UNKNOWN, out);
+}
+
 void match_because(struct match *m, const struct rule *r, struct buf *out)
 {
-	because(m, &r->when, out);
+	if (r->is_disabled) {
+		buf_adds(out, "it is not enabled");
+	} else if (match_cond(m, &r->when) == TRUTH_NO) {
+		because(m, &r->when, out);
+	} else {
+		phrase_unknowns(m, &r->when, out);
+		buf_adds(out, ", and the rule says unknown = \"skip\"");
+	}
 }

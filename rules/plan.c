@@ -227,5 +227,5 @@ void rule_describe_json(const struct rule *r, struct buf *out)
 		buf_adds(out, i ? "," : "");
 		buf_add_json(out, slice_of(r->steps[i].name));
 	}
-	buf_adds(out, "]}");
+	buf_adds(out, r->is_disabled ? "],\"enabled\":false}" : "]}");
 }

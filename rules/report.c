@@ -149,19 +149,6 @@ void match_why_json(const struct match *m, struct buf *out)
 
 /* ---- fired on an unknown ---- */
 
-static void note_unknowns(struct match *m, const struct cond *c, struct buf *note)
-{
-	if (match_cond(m, c) != TRUTH_UNKNOWN)
-		return;
-	for (size_t i = 0; i < c->n; i++)
-		note_unknowns(m, &c->kids[i], note);
-	if (c->kind != COND_QUESTION)
-		return;
-	buf_adds(note, note->len ? "; " : "");
-	buf_addf(note, "%s: ", subject_label(m, c->question));
-	phrase_answer(m, c->question, TRUTH_UNKNOWN, note);
-}
-
 void match_matched_notes_json(const struct match *m, struct buf *out)
 {
 	struct match *asked = (struct match *)(uintptr_t)m;
@@ -173,7 +160,7 @@ void match_matched_notes_json(const struct match *m, struct buf *out)
 		CLEANUP(buf_fini) struct buf note = BUF(BECAUSE_MAX_BYTES);
 		if (m->fired[i].truth != TRUTH_UNKNOWN)
 			continue;
-		note_unknowns(asked, &r->when, &note);
+		phrase_unknowns(asked, &r->when, &note);
 		buf_adds(out, n++ ? ",{" : "{");
 		add_member(out, "rule", slice_of(r->name));
 		add_member(out, "note", slice_of(buf_cstr(&note)));

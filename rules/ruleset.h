@@ -46,7 +46,7 @@ const char *rule_file(const struct rule *r);
 int rule_line(const struct rule *r);
 int64_t rule_timeout_ms(const struct rule *r);
 const char *const *rule_secrets(const struct rule *r, size_t *n);       /* names the job may read */
-void rule_describe_json(const struct rule *r, struct buf *out);         /* {"name","file","line","on":[…],"steps":[names]} */
+void rule_describe_json(const struct rule *r, struct buf *out);         /* {"name","file","line","on":[…],"steps":[names]}, "enabled":false */
 /* {"rule":…,"steps":[{"name","sh" or "exec":[argv],"timeout_ms","cwd","env":{…},"allow_failure":true}…],"env":{…},
  * "checkout":true,"has_run":false,"secrets":[…]}: what the job process needs to know besides the file's text; members of a
  * step that were not written are left out. {field} in env is filled from EVENT_JSON: nothing where the event has no such
@@ -96,5 +96,5 @@ void match_matched_notes_json(const struct match *m, struct buf *out);  /* [{"ru
 /* Every condition of every rule that listens (and the names of those that do not): wanted, got, place. */
 void match_explain(const struct match *m, struct buf *out, int colour);
 /* {"source","event","action","rules":N,"listen":N,"match":N,"explained":[{"rule","file","line","result":"yes|no|unknown",
- * "conditions":[{"name","result","line","col","want","got","text"} | {"name":"any|all|none",…,"conditions":[…]}]}]} */
+ * "fires":bool,("enabled":false,)"conditions":[{"name","result","line","col","want","got","text"} | {"name":"any|all|none",…,"conditions":[…]}]}]} */
 void match_explain_json(const struct match *m, struct buf *out);

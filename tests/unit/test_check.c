@@ -135,6 +135,9 @@ Test(check, a_rule_does_one_thing_for_events_that_it_names)
 	expect_rule("'on':'push','when':'always','steps':['make']", "got \"make\"");
 	expect_rule("'when':'always'" RUN, "rule 'x' has no on");
 	expect_rule("'on':'push'" RUN, "rule 'x' has no when");
+	expect_rule("'on':'push','when':'always','unknown':'skip','enabled':false" RUN, NULL);
+	expect_rule("'on':'push','when':'always','unknown':'fire'" RUN, "unknown: want \"skip\", got \"fire\"");
+	expect_rule("'on':'push','when':'always','enabled':'no'" RUN, "enabled: want true or false, got \"no\"");
 	expect_rule("'on':'push','when':'sometimes'" RUN, "want a table of tests or \"always\"");
 	expect_when("{}", "when is empty");
 	no_leaks();

@@ -483,6 +483,45 @@ Test(fields, that_cannot_be_known_fire_and_say_so)
 	no_leaks();
 }
 
+Test(rule, that_skips_what_is_unknown_or_is_not_enabled_does_not_fire_and_says_so)
+{
+	struct ruleset *rs = MUST_COMPILE("source", "hub", "{'provider':'forge','secret':{'$secret':'s'}}",
+		"rule", "careful", "{'on':'push','when':{'paths':'docs/**'},'unknown':'skip','run':{'$fn':1}}",
+		"rule", "parked", "{'on':'push','when':'always','enabled':false,'run':{'$fn':1}}",
+		"rule", "on", "{'on':'push','when':'always','enabled':true,'run':{'$fn':1}}");
+	struct delivery_view d = { .source = ruleset_source_at(rs, 0), .event = SLICE("push"), .delivery_key = "k" };
+	struct buf out = BUF(BUF_UNLIMITED);
+	struct match *m;
+	struct err e;
+
+	d.json = slice_of(PUSH(",\"forced\":true"));
+	cr_assert_eq(ruleset_match(rs, &d, &m, &e), 0);
+	cr_assert_eq(match_count(m), 1);
+	cr_assert_str_eq(rule_name(match_rule(m, 0)), "on");
+	match_why_json(m, &out);
+	cr_assert_str_eq(buf_cstr(&out), "[{\"rule\":\"careful\",\"because\":\"paths: want \\\"docs/**\\\", not known: "
+		"the payload of a force push does not tell it, and the rule says unknown = \\\"skip\\\"\"},"
+		"{\"rule\":\"parked\",\"because\":\"it is not enabled\"}]");
+	buf_clear(&out);
+	match_explain(m, &out, 0);
+	cr_assert(strstr(buf_cstr(&out), "careful   no match, as unknown = \"skip\"   rules/r.lua:2\n"), "%s", buf_cstr(&out));
+	cr_assert(strstr(buf_cstr(&out), "parked    not enabled   rules/r.lua:3\n"), "%s", buf_cstr(&out));
+	buf_clear(&out);
+	match_explain_json(m, &out);
+	cr_assert(strstr(buf_cstr(&out), "\"result\":\"yes\",\"fires\":false,\"enabled\":false"), "%s", buf_cstr(&out));
+	buf_clear(&out);
+	rule_describe_json(ruleset_rule_at(rs, 1), &out);
+	cr_assert(strstr(buf_cstr(&out), "\"enabled\":false}"), "%s", buf_cstr(&out));
+	match_free(m);
+	d.json = slice_of(PUSH(""));
+	cr_assert_eq(ruleset_match(rs, &d, &m, &e), 0);
+	cr_assert_eq(match_count(m), 2, "what is known is no matter of unknown = \"skip\"");
+	match_free(m);
+	buf_fini(&out);
+	ruleset_unref(rs);
+	no_leaks();
+}
+
 Test(fields, of_an_event_that_no_rule_hears_are_known_all_the_same)
 {
 	struct ruleset *rs = MUST_COMPILE("source", "hub", "{'provider':'forge','secret':{'$secret':'s'}}",
