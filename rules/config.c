@@ -17,7 +17,8 @@ void config_default(struct config *c)
 
 	*c = (struct config){
 		.listen = listen, .n_listen = 1,
-		.jobs_max = 8, .job_timeout_ms = 3600 * 1000, .job_memory_bytes = 4LL << 30, .job_log_bytes = 256 << 20,
+		.jobs_max = 8, .job_timeout_ms = 3600 * 1000, .job_memory_bytes = 4LL << 30,
+		.job_log_bytes = 256 << 20, .job_processes = 512,
 		.keep_deliveries_ms = 30 * DAY_MS, .keep_bodies_bytes = 2LL << 30, .keep_jobs_ms = 90 * DAY_MS,
 	};
 }
@@ -118,12 +119,14 @@ static int jobs_compile(struct compiler *c, const struct node *jobs)
 {
 	struct config *to = &c->rs->config;
 	const struct node *max = node_get(jobs, "max"), *roots = node_get(jobs, "roots");
-	const struct node *files = node_get(jobs, "file_urls");
+	const struct node *files = node_get(jobs, "file_urls"), *processes = node_get(jobs, "processes");
 
 	if (max && (max->kind != NODE_INTEGER || max->integer < 1 || max->integer > 1024))
 		return compile_error(c, max, "jobs.max is a whole number from 1 to 1024");
 	if (max)
 		to->jobs_max = (int)max->integer;
+	if (processes && processes->kind == NODE_INTEGER)
+		to->job_processes = (int)processes->integer;
 	to->allow_file_urls = files && files->kind == NODE_BOOL && files->integer;
 	if (roots && roots->kind == NODE_TABLE) {
 		const char **list = arena_alloc(c->rs->arena, roots->n_items, sizeof *list);

@@ -31,6 +31,7 @@ struct config {
 	size_t n_listen;
 	int jobs_max;                           /* 8 */
 	int64_t job_timeout_ms, job_memory_bytes, job_log_bytes;        /* 1 h, 4 GiB, 256 MiB */
+	int job_processes;                      /* 512; of one job at one time */
 	const char *const *roots;               /* where publish may write */
 	size_t n_roots;
 	int allow_file_urls;                    /* jobs = { file_urls = true }: checkout from file:// */

@@ -38,6 +38,7 @@ static const struct schema_key jobs_keys[] = {
 	{ "max", TYPES(INTEGER(1, 1024)), 0, "jobs that run at one time", "8" },
 	{ "timeout", TYPES(DURATION(SECOND, 30 * DAY)), 0, "for a job whose rule says nothing else", "\"1h\"" },
 	{ "memory", TYPES(SIZE(16 << 20)), 0, "of each step", "\"4GiB\"" },
+	{ "processes", TYPES(INTEGER(8, 4000)), 0, "of one job at one time; more, and its step is killed", "512" },
 	{ "log", TYPES(SIZE(64 << 10)), 0, "the most that one attempt may log", "\"256MiB\"" },
 	{ "roots", TYPES(LIST(STRING)), 0, "folders below which jobs may publish", "{ \"/srv/www\" }" },
 	{ "file_urls", TYPES(BOOL), 0, "allow checkout from repositories on this machine", "true" },

@@ -24,6 +24,7 @@
 #define TERM_GRACE_MS 5000              /* from TERM to KILL */
 #define LINGER_MS 500                   /* for pipes that outlive the step's process; and, once more, for their end */
 #define ENV_MAX 256
+#define COUNT_EVERY_MS 100              /* no limit of the kernel's counts the processes of one job without a cgroup */
 
 struct run {
 	struct attempt *a;
@@ -35,6 +36,7 @@ struct run {
 	int64_t deadline_ms;                    /* mono; 0: none. To stop it */
 	int64_t kill_ms;                        /* mono; 0: it has not been told to stop, or has been killed */
 	int64_t linger_ms;                      /* mono; 0: not reaped yet. For pipes that are open still */
+	int64_t count_ms;                       /* mono; when the processes are counted next */
 	int is_reaped, is_stopped, is_swept, is_over;
 	char *bytes;
 };
@@ -199,6 +201,20 @@ static int linger(struct run *r, int64_t now, struct err *e)
 	return 0;
 }
 
+/* More processes than a job may have: all of the step is killed, and the log says why. */
+static int count_processes(struct run *r, int64_t now, struct err *e)
+{
+	int most = (int)attempt_number(r->a, "processes");
+
+	r->count_ms = now + COUNT_EVERY_MS;
+	if (children_count(most + 1) <= most)
+		return 0;
+	r->is_stopped = 1;
+	kill_all(r);
+	CLEANUP(freep) char *text = xprintf("over %d processes at one time (config jobs.processes): all of the step were killed", most);
+	return journal_note(r->a->w, r->a->step, "error", slice_of(text), e);
+}
+
 /* What is due by time; *WAIT gets ms until the next thing is. */
 static int look_at_clock(struct run *r, int *wait, struct err *e)
 {
@@ -218,7 +234,9 @@ static int look_at_clock(struct run *r, int *wait, struct err *e)
 	}
 	if (r->is_reaped && linger(r, now, e) < 0)
 		return -1;
-	int64_t due[] = { r->is_stopped ? 0 : r->deadline_ms, r->kill_ms, r->linger_ms };
+	if (!r->is_stopped && now >= r->count_ms && count_processes(r, now, e) < 0)
+		return -1;
+	int64_t due[] = { r->is_stopped ? 0 : r->deadline_ms, r->kill_ms, r->linger_ms, r->is_stopped ? 0 : r->count_ms };
 	for (size_t i = 0; i < COUNT(due); i++)
 		if (due[i] && due[i] < next)
 			next = due[i];

@@ -6,7 +6,8 @@
  *  "plan":{…},                     rules/ruleset.h rule_plan_json: steps, env, checkout, secrets
  *  "event":{…normalised…}, "headers":{…}, "payload":{…the document as received…},
  *  "secrets":{"name":"value"},     those that the rule names, and no other
- *  "timeout_ms":3600000, "memory_bytes":…, "log_bytes":…, "file_bytes":…, "cpu_seconds":…, "roots":["/srv/www"], "file_urls":false,
+ *  "timeout_ms":3600000, "memory_bytes":…, "processes":512, "log_bytes":…, "file_bytes":…, "cpu_seconds":…,
+ *  "roots":["/srv/www"], "file_urls":false,
  *  "state":"/abs/state",           workspaces/<job>.<attempt>, mirrors/ and tmp lie below it
  *  "site":"/abs/site"}             where relative targets of publish lie; roots are absolute
  */

@@ -113,6 +113,17 @@ int children_list(pid_t *pids, int max)
 	return children_of(getpid(), pids, max);
 }
 
+int children_count(int max)
+{
+	int most = max < CHILDREN_MAX ? max : CHILDREN_MAX;
+	CLEANUP(freep) pid_t *pids = xcalloc((size_t)most + 1, sizeof *pids);
+	int n = children_list(pids, most);
+
+	for (int i = 0; i < n && n < most; i++)
+		n += children_of(pids[i], pids + n, most - n);
+	return n;
+}
+
 /* A pid may have been taken by a stranger since it was read: a pidfd holds the process still while its parent is asked. */
 static void signal_member(const struct member *m, int signal)
 {

@@ -7,6 +7,8 @@
 
 /* The direct children of this process, unreaped ones too. Returns how many are in PIDS. */
 int children_list(pid_t *pids, int max);
+/* All that descend from this process, as far as MAX (at most CHILDREN_MAX); what is born meanwhile may be missed. */
+int children_count(int max);
 /* One round against every direct child that is not one of KEEP, and all that descends from it: STOP, until none of them
  * is new, then KILL; reaps what is dead. Does not wait. Returns how many such children are left, 0: none. */
 int children_kill_round(const pid_t *keep, int n_keep);

@@ -14,6 +14,10 @@ def run(lua, config=None, env=None, args=(), files=None):
     return s, s.push(Repository(), *args)["matched"][0]["job"]
 
 
+def notes(s, job):
+    return [json.loads(e.data) for e in Stream(s, f"/api/v1/jobs/{job}/events").until("end") if e.type == "note"]
+
+
 def alive(marker):
     out = subprocess.run(["pgrep", "-f", marker], capture_output=True, text=True).stdout.split()
     return [p for p in out if p]
@@ -38,6 +42,19 @@ def test_no_daemonised_grandchild_outlives_its_step():
       { "daemon", sh = "setsid sh -c '(setsid sleep 271.828 </dev/null >/dev/null 2>&1 &) & exit' ; echo started" } } }''')
     assert s.finished(job)["state"] == "succeeded", s.lines(job)
     assert not alive("sleep 271.828"), "the grandchild must be gone before the job is final"
+
+
+def test_a_step_with_more_processes_than_jobs_may_have_is_killed_whole():
+    config = CONFIG.replace("file_urls = true,", "file_urls = true, processes = 16,")
+    s, job = run('''rule "r" { on = "push", when = "always", steps = {
+      { "bomb", sh = "i=0; while [ $i -lt 200 ]; do sleep 161.803 & i=$((i+1)); done; wait" } } }''', config)
+    end = s.finished(job)
+    assert end["state"] == "failed" and end["exit_code"] == 137, end
+    assert any("over 16 processes" in n["text"] for n in notes(s, job)), notes(s, job)
+    assert not alive("sleep 161.803")
+    s, job = run('''rule "r" { on = "push", when = "always", steps = {
+      { "few", sh = "i=0; while [ $i -lt 10 ]; do sleep 0.5 & i=$((i+1)); done; wait" } } }''', config)
+    assert s.finished(job)["state"] == "succeeded", s.lines(job)
 
 
 def test_cancel_by_the_command_line_ends_a_running_and_a_waiting_job():
@@ -155,5 +172,4 @@ def test_a_hundred_megabytes_of_output_keep_memory_flat_and_the_bound_is_said():
     end = s.finished(job, 120)
     assert end["state"] == "succeeded", end
     assert end["log_bytes"] < (17 << 20), end
-    notes = [json.loads(e.data) for e in Stream(s, f"/api/v1/jobs/{job}/events").until("end") if e.type == "note"]
-    assert any("bound" in n["text"] for n in notes), notes
+    assert any("bound" in n["text"] for n in notes(s, job)), notes(s, job)

@@ -50,6 +50,7 @@ Test(ruleset, settings_have_the_documented_defaults)
 	cr_assert_eq(c->job_timeout_ms, 3600 * 1000);
 	cr_assert_eq(c->job_memory_bytes, 4LL << 30);
 	cr_assert_eq(c->job_log_bytes, 256 << 20);
+	cr_assert_eq(c->job_processes, 512);
 	cr_assert_eq(c->keep_deliveries_ms, 30LL * 24 * 3600 * 1000);
 	cr_assert_eq(c->keep_bodies_bytes, 2LL << 30);
 	cr_assert_eq(c->keep_jobs_ms, 90LL * 24 * 3600 * 1000);
