@@ -10,13 +10,13 @@
 #include "runner/runner.h"
 
 static const struct command *const commands[] = { &cmd_serve, &cmd_check, &cmd_simulate, &cmd_watch, &cmd_jobs, &cmd_logs,
-						  &cmd_cancel, &cmd_status, &cmd_version };
+						  &cmd_cancel, &cmd_status, &cmd_schema, &cmd_version };
 
 static int help(FILE *to)
 {
 	fputs("pushrod: webhooks in, rules matched, jobs run, logs streamed live\n\nusage: pushrod COMMAND [OPTION…]\n\n", to);
 	for (size_t i = 0; i < COUNT(commands); i++)
-		fprintf(to, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
+		fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
 	fputs("\n'pushrod COMMAND --help' tells more of one. A first rule: examples/quickstart, and README.md.\n", to);
 	return to == stdout ? EXIT_OK : EXIT_USAGE;
 }

@@ -141,48 +141,12 @@ static enum node_kind lua_kind(enum schema_kind kind)
 	abort();
 }
 
-static void add_wants(const struct schema_type *types, struct buf *out);
-
-static void add_want(const struct schema_type *t, struct buf *out)
-{
-	static const char *const plain[] = {
-		[SCHEMA_STRING] = "a string", [SCHEMA_DURATION] = "a duration such as \"10m\"",
-		[SCHEMA_SIZE] = "a size such as \"64MiB\"", [SCHEMA_BOOL] = "true or false",
-		[SCHEMA_DATE] = "a day such as \"2026-12-01\"", [SCHEMA_ADDRESS] = "an address such as \"127.0.0.1:8787\"",
-		[SCHEMA_PATH] = "a path such as \"/webhooks/stripe\"", [SCHEMA_NAME] = "the name of a secret",
-		[SCHEMA_TEMPLATE] = "a string", [SCHEMA_PROVIDER] = "the name of a provider",
-		[SCHEMA_EVENT] = "an event such as \"push\"", [SCHEMA_SECRET] = "secret \"name\"",
-		[SCHEMA_FUNCTION] = "a function", [SCHEMA_TABLE] = "a table", [SCHEMA_CONDITIONS] = "a table or \"always\"",
-		[SCHEMA_ANYTHING] = "a table",
-	};
-
-	if (t->kind == SCHEMA_INTEGER)
-		buf_addf(out, "a whole number from %lld to %lld", (long long)t->min, (long long)t->max);
-	else if (t->kind == SCHEMA_WORD)
-		for (size_t i = 0; t->words[i]; i++)
-			buf_addf(out, "%s\"%s\"", i ? " or " : "", t->words[i]);
-	else if (t->kind == SCHEMA_LIST || t->kind == SCHEMA_MAP) {
-		buf_adds(out, t->kind == SCHEMA_LIST ? "a list of these: " : "a table whose values are ");
-		add_wants(t->of, out);
-	} else {
-		buf_adds(out, plain[t->kind]);
-	}
-}
-
-static void add_wants(const struct schema_type *types, struct buf *out)
-{
-	for (size_t i = 0; types[i].kind; i++) {
-		buf_adds(out, i ? " or " : "");
-		add_want(&types[i], out);
-	}
-}
-
 static void say_type(struct checker *c, const char *key, const struct schema_type *types, const struct node *n)
 {
 	CLEANUP(buf_fini) struct buf want = BUF(BUF_UNLIMITED);
 	char got[GOT_BYTES];
 
-	add_wants(types, &want);
+	schema_wants(types, &want);
 	check_got(n, got);
 	check_say(c, n, "E103", "%s: want %s, got %s", key, buf_cstr(&want), got);
 }
@@ -270,7 +234,7 @@ static void check_word(struct checker *c, const char *key, const struct schema_t
 	if (is_one_of(n->text, t->words))
 		return;
 	check_hint(n->text, t->words, hint);
-	add_want(t, &want);
+	schema_wants((struct schema_type[]){ *t, { 0 } }, &want);
 	check_say(c, n, "E103", "%s: want %s, got \"" SLICE_FMT "\"%s", key, buf_cstr(&want), SLICE_ARG(n->text), hint);
 }
 

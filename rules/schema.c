@@ -114,9 +114,24 @@ static const struct schema_key rule_keys[] = {
 static const struct schema_table rule_table = { KEYS(rule_keys) };
 
 const struct schema_decl schema_decls[] = {
-	{ "config", SCHEMA_SETTINGS, 0, &config_table, "settings of the whole server" },
-	{ "source", SCHEMA_SETTINGS, 1, &source_table, "somebody who sends webhooks" },
-	{ "rule", SCHEMA_RULES, 1, &rule_table, "which events cause which work" },
+	{ "config", SCHEMA_SETTINGS, 0, &config_table, "settings of the whole server",
+	  "config {\n"
+	  "  url    = \"https://ci.example.org\",\n"
+	  "  listen = { { \"127.0.0.1:8787\", serve = { \"hooks\", \"pages\" } } },\n"
+	  "  jobs   = { max = 4, timeout = \"30m\" },\n"
+	  "}" },
+	{ "source", SCHEMA_SETTINGS, 1, &source_table, "somebody who sends webhooks",
+	  "source \"github\" { provider = \"github\", secret = secret \"github\" }" },
+	{ "rule", SCHEMA_RULES, 1, &rule_table, "which events cause which work",
+	  "rule \"ci\" {\n"
+	  "  on       = \"push\",\n"
+	  "  when     = { branch = \"main\" },\n"
+	  "  checkout = true,\n"
+	  "  steps    = {\n"
+	  "    { \"build\", sh = \"make\" },\n"
+	  "    { \"test\",  sh = \"make test\", timeout = \"10m\" },\n"
+	  "  },\n"
+	  "}" },
 	{ "provider", SCHEMA_PROVIDERS, 1, NULL, "how a kind of sender is verified and read" },
 };
 const size_t schema_decl_count = COUNT(schema_decls);
@@ -128,14 +143,14 @@ const char *const schema_later_words[] = {
 /* ---- `when` and `on` ---- */
 
 const struct schema_operator schema_operators[] = {
-	{ "eq", OPERAND_SCALAR, 1, "equal, with no wildcard" },
-	{ "ne", OPERAND_SCALAR, 1, "not equal" },
-	{ "has", OPERAND_TEXT, 1, "holds this text" },
-	{ "lt", OPERAND_ORDERED, 0, "less than" },
-	{ "le", OPERAND_ORDERED, 0, "at most" },
-	{ "gt", OPERAND_ORDERED, 0, "more than" },
-	{ "ge", OPERAND_ORDERED, 0, "at least" },
-	{ "exists", OPERAND_BOOL, 0, "true: is there, even if null; false: is not" },
+	{ "eq", OPERAND_SCALAR, 1, "equal, with no wildcard", "branch = { eq = \"release*\" }" },
+	{ "ne", OPERAND_SCALAR, 1, "not equal", "sender = { ne = \"dependabot[bot]\" }" },
+	{ "has", OPERAND_TEXT, 1, "holds this text", "message = { has = \"[deploy]\" }" },
+	{ "lt", OPERAND_ORDERED, 0, "less than", "amount = { lt = 100 }" },
+	{ "le", OPERAND_ORDERED, 0, "at most", "amount = { le = 100 }" },
+	{ "gt", OPERAND_ORDERED, 0, "more than", "number = { gt = 1000 }" },
+	{ "ge", OPERAND_ORDERED, 0, "at least", "amount = { ge = 100, lt = 5000 }" },
+	{ "exists", OPERAND_BOOL, 0, "true: is there, even if null; false: is not", "order = { exists = true }" },
 };
 const size_t schema_operator_count = COUNT(schema_operators);
 

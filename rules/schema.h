@@ -2,6 +2,7 @@
  * of the values, a line and an example of each. check.c validates by it, and whatever tells people about the language
  * (reference, editor types, completion) is generated from it. To add a key is to add a row. Pure, constant; any thread. */
 #pragma once
+#include "base/buf.h"
 #include "base/slice.h"
 
 enum schema_kind {
@@ -54,6 +55,7 @@ struct schema_decl {
 	int has_name;
 	const struct schema_table *table;       /* NULL: not checked here */
 	const char *doc;
+	const char *example;            /* a whole declaration; NULL: told elsewhere */
 };
 extern const struct schema_decl schema_decls[];
 extern const size_t schema_decl_count;
@@ -70,6 +72,7 @@ struct schema_operator {
 	enum operator_operand operand;
 	int takes_list;                 /* a list of operands means: any of them */
 	const char *doc;
+	const char *example;            /* a whole test: "title = { has = \"[urgent]\" }" */
 };
 extern const struct schema_operator schema_operators[];
 extern const size_t schema_operator_count;
@@ -77,6 +80,19 @@ extern const char *const schema_facts[];                /* on every event: sourc
 extern const char *const schema_combinators[];          /* any, all, none; NULL-ended */
 extern const char *const schema_events[];               /* common events; NULL-ended */
 extern const char *const schema_reserved_sources[];     /* NULL-ended */
+
+/* ---- the table in words ---- */
+
+/* "a duration such as \"10m\" or a list of these: …": any of TYPES, appended to OUT. */
+void schema_wants(const struct schema_type *types, struct buf *out);
+/* What the words of `when` and `on` mean; NULL for one that nobody has explained, which a test refuses. */
+enum schema_word_kind { SCHEMA_WORD_FIELD, SCHEMA_WORD_FACT, SCHEMA_WORD_COMBINATOR, SCHEMA_WORD_EVENT };
+struct schema_word {
+	enum schema_word_kind kind;
+	const char *name, *doc;
+	const char *example;            /* of `when`: a whole member; of `on`: a word */
+};
+const struct schema_word *schema_word_find(enum schema_word_kind kind, const char *name);
 
 /* ASCII letters, digits, '.', '_' and '-', 1 to 64, no dot in front: names of secrets, sources, rules' files. */
 int schema_name_is_valid(struct slice s);
