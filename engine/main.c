@@ -9,8 +9,19 @@
 #include "rules/diag.h"
 #include "runner/runner.h"
 
-static const struct command *const commands[] = { &cmd_serve, &cmd_check, &cmd_simulate, &cmd_watch, &cmd_jobs, &cmd_logs,
-						  &cmd_cancel, &cmd_status, &cmd_schema, &cmd_version };
+static const struct command *const commands[] = {
+	&cmd_serve,
+	&cmd_check,
+	&cmd_explain,
+	&cmd_simulate,
+	&cmd_watch,
+	&cmd_jobs,
+	&cmd_logs,
+	&cmd_cancel,
+	&cmd_status,
+	&cmd_schema,
+	&cmd_version,
+};
 
 static int help(FILE *to)
 {

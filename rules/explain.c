@@ -188,6 +188,44 @@ static void others(struct paper *p, const struct rule_list *listen)
 	buf_adds(p->out, told < n ? ", …\n" : "\n");
 }
 
+/* RULE is of the set, and not among those that listen. */
+static void explain_deaf(struct paper *p, const struct rule *r)
+{
+	painted(p, "1", r->name);
+	buf_adds(p->out, "   ");
+	painted(p, "31", "does not listen");
+	buf_addf(p->out, "   %s:%d\n", r->file, r->line);
+	p->label_width = 2;
+	row_head(p, TRUTH_NO, "on");
+	buf_adds(p->out, "want ");
+	for (size_t i = 0; i < r->n_on; i++)
+		buf_addf(p->out, "%s%s", i ? " | " : "", r->on[i].text);
+	buf_adds(p->out, ", got ");
+	event_name(p->m, p->out);
+	buf_addc(p->out, '\n');
+}
+
+static int listens(const struct rule_list *listen, const struct match *m, const struct rule *r)
+{
+	for (size_t i = 0; i < listen->n; i++)
+		if (&m->rs->rules[listen->list[i]] == r)
+			return 1;
+	return 0;
+}
+
+void match_explain_rule(const struct match *m, const struct rule *r, struct buf *out, int colour)
+{
+	struct paper p = { .m = (struct match *)(uintptr_t)m, .out = out, .colour = colour, .name_width = columns(slice_of(r->name)) };
+	struct rule_list listen;
+
+	index_rules(m->rs->index, &m->listening, &listen);
+	if (listens(&listen, m, r))
+		explain_rule(&p, r);
+	else
+		explain_deaf(&p, r);
+	rule_list_fini(&listen);
+}
+
 void match_explain(const struct match *m, struct buf *out, int colour)
 {
 	struct paper p = { .m = (struct match *)(uintptr_t)m, .out = out, .colour = colour };
@@ -274,10 +312,12 @@ static void rule_json(struct match *m, const struct rule *r, struct buf *out)
 	buf_addc(out, '}');
 }
 
-void match_explain_json(const struct match *m, struct buf *out)
+/* ONLY: NULL for every rule that listens. */
+static void explain_json(const struct match *m, const struct rule *only, struct buf *out)
 {
 	struct match *asked = (struct match *)(uintptr_t)m;
 	struct rule_list listen;
+	int told = 0;
 
 	index_rules(m->rs->index, &m->listening, &listen);
 	buf_addc(out, '{');
@@ -288,9 +328,22 @@ void match_explain_json(const struct match *m, struct buf *out)
 	add_text(out, "action", m->action);
 	buf_addf(out, ",\"rules\":%zu,\"listen\":%zu,\"match\":%zu,\"explained\":[", m->rs->n_rules, listen.n, m->n_fired);
 	for (size_t i = 0; i < listen.n && !buf_is_over(out); i++) {
-		buf_adds(out, i ? "," : "");
-		rule_json(asked, &m->rs->rules[listen.list[i]], out);
+		const struct rule *r = &m->rs->rules[listen.list[i]];
+		if (only && r != only)
+			continue;
+		buf_adds(out, told++ ? "," : "");
+		rule_json(asked, r, out);
 	}
 	buf_adds(out, "]}");
 	rule_list_fini(&listen);
+}
+
+void match_explain_json(const struct match *m, struct buf *out)
+{
+	explain_json(m, NULL, out);
+}
+
+void match_explain_rule_json(const struct match *m, const struct rule *r, struct buf *out)
+{
+	explain_json(m, r, out);
 }

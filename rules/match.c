@@ -258,3 +258,8 @@ const char *match_action(const struct match *m)
 {
 	return m->action;
 }
+
+int match_fires_rule(const struct match *m, const struct rule *r)
+{
+	return match_fires(m, (uint32_t)(r - m->rs->rules));
+}

@@ -41,6 +41,10 @@ enum verify_outcome provider_verify(const struct provider *p, const struct reque
 /* The reverse, for `simulate` and tests: append "Name: value\n" lines for a request with this body. */
 int provider_sign(const struct provider *p, struct slice secret, struct slice body, int64_t now_ms, const char *delivery_id,
 		  const char *event, struct buf *header_lines, struct err *e) MUST_USE;
+/* The part of it that proves nothing: the headers that name event and delivery, as far as HEADER_LINES lacks them. For what is
+ * judged without having been sent. */
+int provider_label(const struct provider *p, const char *delivery_id, const char *event, struct buf *header_lines,
+		   struct err *e) MUST_USE;
 
 /* What the request's Content-Type announces: application/json, any +json or none; a urlencoded form; else 415. */
 enum body_kind { BODY_JSON, BODY_FORM, BODY_OTHER };

@@ -167,6 +167,17 @@ static int sign(struct signing *s)
 	abort();
 }
 
+int provider_label(const struct provider *p, const char *delivery_id, const char *event, struct buf *header_lines, struct err *e)
+{
+	struct signing s = { .p = p, .id = slice_of(delivery_id), .event = slice_of(event), .out = header_lines };
+
+	if (!is_line(s.id) || !is_line(s.event))
+		return err_set(e, ERR_INPUT, "a delivery id or event has a control byte");
+	add_header(&s, header_of(&p->event), s.event);
+	add_header(&s, header_of(&p->delivery), s.id);
+	return buf_is_over(header_lines) ? err_set(e, ERR_LIMIT, "the headers are too long") : 0;
+}
+
 int provider_sign(const struct provider *p, struct slice secret, struct slice body, int64_t now_ms, const char *delivery_id,
 		  const char *event, struct buf *header_lines, struct err *e)
 {
@@ -174,15 +185,13 @@ int provider_sign(const struct provider *p, struct slice secret, struct slice bo
 		.out = header_lines, .e = e };
 	CLEANUP(buf_fini) struct buf ts = BUF(sizeof s.ts - 1);
 
-	if (!is_line(s.id) || !is_line(s.event) || (p->kind != KIND_HMAC && !is_line(secret)))
-		return err_set(e, ERR_INPUT, "a delivery id, event or token has a control byte");
+	if (!is_line(s.id) || (p->kind != KIND_HMAC && !is_line(secret)))
+		return err_set(e, ERR_INPUT, "a delivery id or token has a control byte");
 	if (secret.len == 0 && p->kind != KIND_NONE)
 		return err_set(e, ERR_INPUT, "the secret is empty");
 	buf_addi(&ts, now_ms / p->ts_unit_ms);
 	memcpy(s.ts, buf_cstr(&ts), ts.len + 1);
 	if (sign(&s) < 0)
 		return -1;
-	add_header(&s, header_of(&p->event), s.event);
-	add_header(&s, header_of(&p->delivery), s.id);
-	return buf_is_over(header_lines) ? err_set(e, ERR_LIMIT, "the headers are too long") : 0;
+	return provider_label(p, delivery_id, event, header_lines, e);
 }

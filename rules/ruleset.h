@@ -99,3 +99,7 @@ void match_explain(const struct match *m, struct buf *out, int colour);
 /* {"source","event","action","rules":N,"listen":N,"match":N,"explained":[{"rule","file","line","result":"yes|no|unknown",
  * "fires":bool,("enabled":false,)"conditions":[{"name","result","line","col","want","got","text"} | {"name":"any|all|none",…,"conditions":[…]}]}]} */
 void match_explain_json(const struct match *m, struct buf *out);
+/* The same of one rule of M's set; "explained" is empty where it does not listen. */
+void match_explain_rule(const struct match *m, const struct rule *r, struct buf *out, int colour);
+void match_explain_rule_json(const struct match *m, const struct rule *r, struct buf *out);
+int match_fires_rule(const struct match *m, const struct rule *r);

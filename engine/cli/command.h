@@ -14,8 +14,18 @@ struct command {
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NO_MATCH = 3, EXIT_UNREACHABLE = 4, EXIT_NOT_FOUND = 5,
        EXIT_TIMEOUT = 124, EXIT_INTERRUPTED = 130 };
 
-extern const struct command cmd_serve, cmd_check, cmd_simulate, cmd_watch, cmd_jobs, cmd_logs, cmd_cancel, cmd_status,
-	cmd_schema, cmd_version;
+extern const struct command
+	cmd_serve,
+	cmd_check,
+	cmd_explain,
+	cmd_simulate,
+	cmd_watch,
+	cmd_jobs,
+	cmd_logs,
+	cmd_cancel,
+	cmd_status,
+	cmd_schema,
+	cmd_version;
 
 void command_help(const struct command *c, int to_stderr);
 /* "pushrod check: …" on stderr, and a hint at --help. Returns EXIT_USAGE. */

@@ -62,7 +62,7 @@ static int take_option(const struct command *c, int argc, char **argv, int *i, c
 
 	if (!s)
 		return unknown(c, specs, argv[*i]);
-	if (!s->value) {
+	if (!s->value && !s->list) {
 		if (has_value)
 			return command_usage(c, "--%s takes no value", s->name);
 		*s->flag = 1;
@@ -70,7 +70,13 @@ static int take_option(const struct command *c, int argc, char **argv, int *i, c
 	}
 	if (!has_value && *i + 1 >= argc)
 		return command_usage(c, "--%s needs a value", s->name);
-	*s->value = has_value ? value.ptr : argv[++*i];
+	const char *given = has_value ? value.ptr : argv[++*i];
+	if (s->list && s->list->n == OPTION_LIST_MAX)
+		return command_usage(c, "--%s comes more than %d times", s->name, OPTION_LIST_MAX);
+	if (s->list)
+		s->list->values[s->list->n++] = given;
+	else
+		*s->value = given;
 	if (s->flag)
 		*s->flag = 1;
 	return 0;

@@ -7,6 +7,12 @@ struct option_spec {
 	char letter;                            /* 'f' for -f; 0: none */
 	const char **value;                     /* takes a value: here it goes; NULL: a flag */
 	int *flag;                              /* set to 1 */
+	struct option_list *list;               /* takes a value, and may come again: all of them go here */
+};
+#define OPTION_LIST_MAX 64
+struct option_list {
+	const char *values[OPTION_LIST_MAX];    /* borrowed from argv */
+	size_t n;
 };
 /* Reads argv[1..]: options of SPECS (ended by a NULL name) anywhere, `--name VALUE` and `--name=VALUE`, `--` ends them.
  * Words go to WORDS, at most MAX. Returns how many, or -1 after having answered: then *exit_code is what to exit with

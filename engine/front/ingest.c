@@ -30,10 +30,10 @@
 #include "front/intake.h"
 #include "front/verdict.h"
 #include "front/worker.h"
+#include "rules/headers.h"
 #include "store/store.h"
 
 #define REPLY_MAX (64u << 20)           /* of an answer */
-#define HEADERS_MAX (64u << 10)         /* of the headers kept with a delivery */
 #define SAY_AGAIN_MS 60000              /* "no rule listens", per source */
 #define REFUSAL_MS 1000                 /* one refusal in the log per source and second, the others are counted */
 
@@ -261,10 +261,10 @@ static int identify(struct arrival *a)
 
 static int match(struct arrival *a)
 {
-	struct buf headers = BUF(HEADERS_MAX + 4096);
+	struct buf headers = BUF(HEADERS_KEPT_MAX + 4096);
 	struct err e = { 0 };
 
-	intake_headers_json(a->headers, a->view.n_headers, HEADERS_MAX, &headers);
+	headers_json(a->headers, a->view.n_headers, HEADERS_KEPT_MAX, &headers);
 	a->submit->headers_json = buf_take(&headers);
 	struct slice json = a->identity.json.len ? buf_slice(&a->identity.json) : a->view.body;
 	const struct delivery_view d = { .source = a->hook->source, .event = slice_of(a->identity.event),

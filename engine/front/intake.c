@@ -1,9 +1,8 @@
-/* front/intake.c - headers, types and keys of a delivery. */
+/* front/intake.c - types and keys of a delivery. */
 #include "front/intake.h"
 
 #include <jansson.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
 
 #include "base/hex.h"
@@ -20,69 +19,6 @@ int intake_takes_type(struct slice content_type)
 		return 1;
 	return type.len > 17 && slice_ieq(slice_upto(type, 12), SLICE("application/")) &&
 	       slice_ieq(slice_from(type, type.len - 5), SLICE("+json"));
-}
-
-static int contains(struct slice lower_name, const char *word)
-{
-	return slice_find(lower_name, slice_of(word)) >= 0;
-}
-
-/* Better one header too few in the database than a key. */
-static int is_worth_keeping(struct slice lower_name)
-{
-	static const char *const words[] = { "authorization", "cookie", "signature", "token", "secret", "password",
-					     "api-key", "apikey", "hmac", "-auth" };
-
-	for (size_t i = 0; i < COUNT(words); i++)
-		if (contains(lower_name, words[i]))
-			return 0;
-	return lower_name.len > 0;
-}
-
-static void lower(struct slice s, struct buf *out)
-{
-	for (size_t i = 0; i < s.len; i++)
-		buf_addc(out, s.ptr[i] >= 'A' && s.ptr[i] <= 'Z' ? (char)(s.ptr[i] | 0x20) : s.ptr[i]);
-}
-
-static int is_repeat(const struct header *headers, size_t i)
-{
-	for (size_t k = 0; k < i; k++)
-		if (slice_ieq(headers[k].name, headers[i].name))
-			return 1;
-	return 0;
-}
-
-void intake_headers_json(const struct header *headers, size_t n, size_t max, struct buf *out)
-{
-	CLEANUP(buf_fini) struct buf name = BUF(1024), value = BUF(max), entry = BUF(BUF_UNLIMITED);
-	int is_first = 1;
-
-	buf_addc(out, '{');
-	for (size_t i = 0; i < n; i++) {
-		buf_clear(&name);
-		buf_clear(&value);
-		buf_clear(&entry);
-		lower(headers[i].name, &name);
-		if (buf_is_over(&name) || !is_worth_keeping(buf_slice(&name)) || is_repeat(headers, i))
-			continue;
-		buf_add(&value, headers[i].value);
-		for (size_t k = i + 1; k < n; k++)
-			if (slice_ieq(headers[k].name, headers[i].name)) {
-				buf_adds(&value, ", ");
-				buf_add(&value, headers[k].value);
-			}
-		if (!is_first)
-			buf_addc(&entry, ',');
-		buf_add_json(&entry, buf_slice(&name));
-		buf_addc(&entry, ':');
-		buf_add_json(&entry, buf_slice(&value));
-		if (buf_is_over(&value) || out->len + entry.len + 1 > max)
-			continue;
-		buf_add(out, buf_slice(&entry));
-		is_first = 0;
-	}
-	buf_addc(out, '}');
 }
 
 void intake_add_urls(struct slice json, const char *base_url, struct buf *out)

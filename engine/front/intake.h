@@ -5,9 +5,6 @@
 
 /* 1 for application/json, application/…+json and application/x-www-form-urlencoded, whatever parameters follow. */
 int intake_takes_type(struct slice content_type);
-/* {"name":"value"} of the headers worth keeping: none that authorises, is a cookie, or signs. Names in lower case,
- * several of one name joined by ", "; past MAX bytes the rest is left out. */
-void intake_headers_json(const struct header *headers, size_t n, size_t max, struct buf *out);
 /* [{"rule":…,"job":7}] with the "url" of each job added; [] where JSON is nothing of the kind. */
 void intake_add_urls(struct slice json, const char *base_url, struct buf *out);
 /* The delivery key of a source without a provider: the sender's idempotency-key or webhook-id, else a random one: then

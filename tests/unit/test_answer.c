@@ -8,6 +8,7 @@
 #include "front/text.h"
 #include "journal/event.h"
 #include "no_leaks.h"
+#include "rules/headers.h"
 
 /* ---- ranges ---- */
 
@@ -119,10 +120,10 @@ Test(intake, keeps_no_header_that_opens_a_door)
 		{ SLICE("Cookie"), SLICE("c") }, { SLICE("accept"), SLICE("a") }, { SLICE("Accept"), SLICE("b\"") },
 	};
 	struct buf out = BUF(1 << 16);
-	intake_headers_json(headers, COUNT(headers), 1 << 16, &out);
+	headers_json(headers, COUNT(headers), 1 << 16, &out);
 	cr_expect_str_eq(buf_cstr(&out), "{\"x-github-event\":\"push\",\"accept\":\"a, b\\\"\"}");
 	buf_clear(&out);
-	intake_headers_json(headers, COUNT(headers), 24, &out);
+	headers_json(headers, COUNT(headers), 24, &out);
 	cr_expect_str_eq(buf_cstr(&out), "{\"accept\":\"a, b\\\"\"}");
 	buf_fini(&out);
 	no_leaks();

@@ -1,0 +1,177 @@
+/* cli/fixture.c - a delivery in a file. The payload of a fixture is taken out of the file as it stands there, byte for byte:
+ * written anew, a number might no longer be what the sender wrote. */
+#include "cli/fixture.h"
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/hex.h"
+#include "rules/diag.h"
+#include "rules/extract.h"
+
+static const char *const keys[] = {
+	"fixture", "source", "event", "query", "delivery", "received_ms", "headers", "payload", "body", "body_base64", NULL
+};
+
+void fixture_fini(struct fixture *f)
+{
+	free(f->source);
+	free(f->event);
+	free(f->query);
+	free(f->delivery);
+	buf_fini(&f->headers);
+	buf_fini(&f->body);
+	*f = FIXTURE_NONE;
+}
+
+int fixture_add_header(struct fixture *f, struct slice name, struct slice value, struct err *e)
+{
+	for (size_t i = 0; i < value.len; i++)
+		if ((unsigned char)value.ptr[i] < 0x20 && value.ptr[i] != '\t')
+			return err_set(e, ERR_INPUT, "header '" SLICE_FMT "': its value has a control byte", SLICE_ARG(name));
+	for (size_t i = 0; i < name.len; i++)
+		if ((unsigned char)name.ptr[i] <= 0x20 || name.ptr[i] == ':' || name.ptr[i] == 0x7f)
+			return err_set(e, ERR_INPUT, "'" SLICE_FMT "' is no name of a header", SLICE_ARG(name));
+	if (name.len == 0)
+		return err_set(e, ERR_INPUT, "a header has no name");
+	buf_addf(&f->headers, SLICE_FMT ": " SLICE_FMT "\n", SLICE_ARG(name), SLICE_ARG(value));
+	return buf_is_over(&f->headers) ? err_set(e, ERR_LIMIT, "the headers are over %d bytes", FIXTURE_HEADERS_MAX) : 0;
+}
+
+/* ---- a fixture's members ---- */
+
+static int refuse_unknown(const json_t *doc, struct err *e)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)doc, key, value) {
+		const char *const *k = keys;
+		while (*k && strcmp(*k, key) != 0)
+			k++;
+		const char *near = *k ? NULL : did_you_mean(slice_of(key), keys);
+		if (!*k && near)
+			return err_set(e, ERR_INPUT, "a fixture has no '%.60s', did you mean '%s'?", key, near);
+		if (!*k)
+			return err_set(e, ERR_INPUT, "a fixture has no '%.60s'", key);
+	}
+	return 0;
+}
+
+static int take_text(const json_t *doc, const char *key, char **out, struct err *e)
+{
+	const json_t *v = json_object_get(doc, key);
+
+	if (!v)
+		return 0;
+	if (!json_is_string(v))
+		return err_set(e, ERR_INPUT, "\"%s\" of a fixture must be a string", key);
+	*out = xstrdup(json_string_value(v));
+	return 0;
+}
+
+static int take_headers(const json_t *doc, struct fixture *out, struct err *e)
+{
+	json_t *headers = json_object_get(doc, "headers"), *value;
+	const char *name;
+
+	if (headers && !json_is_object(headers))
+		return err_set(e, ERR_INPUT, "\"headers\" of a fixture must be an object: { \"x-github-event\": \"push\" }");
+	json_object_foreach(headers, name, value) {
+		if (!json_is_string(value))
+			return err_set(e, ERR_INPUT, "header '%.60s' of a fixture must be a string", name);
+		if (fixture_add_header(out, slice_of(name), slice_of(json_string_value(value)), e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* The raw text of "payload". */
+static int take_payload(struct slice text, struct fixture *out, struct err *e)
+{
+	struct paths *p = paths_new();
+	struct values *values = NULL;
+	size_t n = 0;
+	int path = paths_add(p, SLICE("payload"), e), bad = path < 0 || extract(p, text, &values, e) < 0;
+	const struct value *v = bad ? NULL : values_get(values, path, &n);
+
+	if (!bad && v && (v->kind == VALUE_OBJECT || v->kind == VALUE_ARRAY))
+		buf_add(&out->body, v->text);
+	else if (!bad)
+		bad = err_set(e, ERR_INPUT, "\"payload\" of a fixture must be an object or an array; other bodies go to \"body\"");
+	values_free(values);
+	paths_free(p);
+	return bad ? -1 : 0;
+}
+
+static int take_body(const json_t *doc, struct slice text, struct fixture *out, struct err *e)
+{
+	const json_t *plain = json_object_get(doc, "body"), *coded = json_object_get(doc, "body_base64");
+	int forms = (json_object_get(doc, "payload") != NULL) + (plain != NULL) + (coded != NULL);
+
+	if (forms != 1)
+		return err_set(e, ERR_INPUT, "a fixture has one of \"payload\", \"body\" and \"body_base64\", not %d", forms);
+	if ((plain && !json_is_string(plain)) || (coded && !json_is_string(coded)))
+		return err_set(e, ERR_INPUT, "\"%s\" of a fixture must be a string", plain ? "body" : "body_base64");
+	if (plain)
+		buf_add(&out->body, (struct slice){ json_string_value(plain), json_string_length(plain) });
+	else if (coded && base64_parse(slice_of(json_string_value(coded)), &out->body) < 0)
+		return err_set(e, ERR_INPUT, "\"body_base64\" of a fixture is not base64");
+	else if (!coded && take_payload(text, out, e) < 0)
+		return -1;
+	return buf_is_over(&out->body) ? err_set(e, ERR_LIMIT, "the body is over %d MiB", FIXTURE_BODY_MAX >> 20) : 0;
+}
+
+static int take_members(const json_t *doc, struct slice text, struct fixture *out, struct err *e)
+{
+	const json_t *version = json_object_get(doc, "fixture"), *received = json_object_get(doc, "received_ms");
+
+	if (json_integer_value(version) != 1)
+		return err_set(e, ERR_INPUT, "\"fixture\" must be 1, the only form that this program knows");
+	if (received && (!json_is_integer(received) || json_integer_value(received) < 0))
+		return err_set(e, ERR_INPUT, "\"received_ms\" of a fixture must be a number of milliseconds since 1970");
+	out->received_ms = json_integer_value(received);
+	if (refuse_unknown(doc, e) < 0 || take_text(doc, "source", &out->source, e) < 0 ||
+	    take_text(doc, "event", &out->event, e) < 0 || take_text(doc, "query", &out->query, e) < 0 ||
+	    take_text(doc, "delivery", &out->delivery, e) < 0 || take_headers(doc, out, e) < 0)
+		return -1;
+	return take_body(doc, text, out, e);
+}
+
+int fixture_parse(struct slice text, struct fixture *out, struct err *e)
+{
+	json_t *doc = json_loadb(text.ptr ? text.ptr : "", text.len, 0, NULL);
+	struct fixture f = FIXTURE_NONE;
+	int bad = 0;
+
+	if (json_object_get(doc, "fixture")) {
+		bad = take_members(doc, text, &f, e);
+	} else {
+		buf_add(&f.body, text);
+		if (buf_is_over(&f.body))
+			bad = err_set(e, ERR_LIMIT, "the body is over %d MiB", FIXTURE_BODY_MAX >> 20);
+	}
+	json_decref(doc);
+	if (bad) {
+		fixture_fini(&f);
+		return -1;
+	}
+	*out = f;
+	return 0;
+}
+
+int fixture_read(const char *path, struct fixture *out, struct err *e)
+{
+	CLEANUP(buf_fini) struct buf text = BUF(FIXTURE_MAX_BYTES);
+	CLEANUP(fd_closep) int fd = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC) : dup(STDIN_FILENO);
+
+	if (fd < 0)
+		return err_errno(e, "%s", path);
+	if (fd_read_all(fd, &text, e) < 0 || fixture_parse(buf_slice(&text), out, e) < 0)
+		return err_wrap(e, "%s", path);
+	return 0;
+}

@@ -1,0 +1,118 @@
+"""pushrod explain: why a rule did not fire, for files and for deliveries that a server keeps."""
+import base64
+import json
+import os
+
+from lib import Repository, Server, binary, environment, folder
+import subprocess
+
+ASAN_TOO = True
+CONFIG = '''config { listen = { { "127.0.0.1:0", serve = { "hooks", "pages" } } } }
+source "github" { provider = "github", secret = secret "github" }
+source "lan" { auth = "none" }
+'''
+RULES = '''rule "docs" { on = "push", when = { repo = "acme/handbook", branch = "main", paths = "docs/**" }, steps = { { "a", sh = "true" } } }
+rule "dev" { on = "push", when = { branch = "dev", payload = { ["pusher.nam"] = "ada" } }, steps = { { "a", sh = "true" } } }
+rule "tags" { on = "tag", when = "always", steps = { { "a", sh = "true" } } }
+'''
+PUSH = {"ref": "refs/heads/main", "after": "1" * 40, "before": "2" * 40, "created": False, "deleted": False, "forced": False,
+        "repository": {"full_name": "acme/handbook", "default_branch": "main"}, "pusher": {"name": "ada"},
+        "commits": [{"added": ["src/x.c"], "removed": [], "modified": []}]}
+
+
+def site(rules=RULES, config=CONFIG):
+    home = folder()
+    os.makedirs(os.path.join(home, "rules"))
+    for name, text in (("pushrod.lua", config), ("rules/a.lua", rules)):
+        with open(os.path.join(home, name), "w", encoding="utf-8") as f:
+            f.write(text)
+    return home
+
+
+def put(home, name, value):
+    path = os.path.join(home, name)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(value if isinstance(value, str) else json.dumps(value))
+    return path
+
+
+def run(*args, stdin=None):
+    p = subprocess.run([binary(), *args], capture_output=True, text=True, timeout=60, env=environment(), cwd="/", input=stdin)
+    return p.returncode, p.stdout, p.stderr
+
+
+def test_every_condition_is_told_also_behind_the_first_that_fails():
+    home = site()
+    body = put(home, "push.json", PUSH)
+    code, out, err = run("explain", body, home, "--source", "github", "--event", "push")
+    assert code == 3, (code, out, err)
+    lines = out.splitlines()
+    paths = next(line for line in lines if "paths" in line)
+    assert "NO" in paths and '"docs/**"' in paths and '"src/x.c"' in paths and "rules/a.lua:1:" in paths, out
+    nearest = next(line for line in lines if "pusher.nam" in line)
+    assert "did you mean name?" in nearest, out
+    assert any("branch" in line and 'want "dev", got "main"' in line for line in lines), out
+    assert "does not listen to it: tags" in out, out
+
+
+def test_a_rule_that_fires_is_exit_0_and_json_says_the_same():
+    home = site()
+    body = put(home, "push.json", dict(PUSH, commits=[{"added": ["docs/a.md"], "removed": [], "modified": []}]))
+    code, out, _ = run("explain", body, home, "-s", "github", "-e", "push", "--json")
+    said = json.loads(out)
+    assert code == 0 and said["match"] == 1 and said["listen"] == 2, said
+    assert {r["rule"]: r["result"] for r in said["explained"]} == {"docs": "yes", "dev": "no"}
+    conditions = said["explained"][1]["conditions"]
+    assert [c["name"] for c in conditions] == ["branch", "pusher.nam"] and all(c["result"] == "no" for c in conditions), conditions
+
+
+def test_one_rule_alone_also_where_it_does_not_listen():
+    home = site()
+    body = put(home, "push.json", PUSH)
+    code, out, _ = run("explain", body, home, "-s", "github", "-e", "push", "--rule", "tags")
+    assert code == 3 and "does not listen" in out and "want tag, got github:push" in out and "docs" not in out, out
+    code, out, err = run("explain", body, home, "-s", "github", "-e", "push", "--rule", "tgas")
+    assert code == 5 and "did you mean 'tags'" in err, err
+
+
+def test_fixtures_in_all_forms_and_from_standard_input():
+    home = site()
+    text = json.dumps(PUSH)
+    base = {"fixture": 1, "source": "github", "headers": {"x-github-event": "push"}}
+    for more in ({"payload": PUSH}, {"body": text}, {"body_base64": base64.b64encode(text.encode()).decode()},
+                 {"payload": PUSH, "event": "push"}):
+        code, out, err = run("explain", "-", home, stdin=json.dumps(dict(base, **more)))
+        assert code == 3 and "2 rules listen to github:push" in out, (more, out, err)
+
+
+def test_mistakes_of_a_fixture_are_said():
+    home = site()
+    good = {"fixture": 1, "source": "github", "event": "push", "payload": PUSH}
+    for change, words in (({"fixture": 2}, "must be 1"), ({"sorce": "x"}, "did you mean 'source'"), ({"body": "x"}, "not 2"),
+                          ({"payload": 3}, "an object or an array"), ({"headers": {"a": 1}}, "must be a string"),
+                          ({"headers": {"a b": "x"}}, "no name of a header"), ({"headers": {"a": "x\ny"}}, "control byte"),
+                          ({"source": "nobody"}, "there are github, lan"), ({"source": "gitlab"}, "did you mean 'github'"), ({"received_ms": "now"}, "milliseconds"),
+                          ({"event": "tag", "headers": {"x-github-event": "push"}}, "its event is 'push', not 'tag'")):
+        path = put(home, "f.json", dict(good, **change))
+        code, _, err = run("explain", path, home)
+        assert code == 1 and words in err and "f.json" in err, (change, err)
+    code, _, err = run("explain", put(home, "f.json", PUSH), home)
+    assert code == 1 and "which source" in err and "github, lan" in err, err
+    code, _, err = run("explain", put(home, "f.json", "{ no json"), home, "-s", "github", "-e", "push")
+    assert code == 1 and err, err
+    code, _, err = run("explain", os.path.join(home, "nothing"), home)
+    assert code == 1 and "nothing" in err, err
+    assert run("explain")[0] == 2
+    assert run("explain", "x", home, "--header", "no colon")[0] in (1, 2)
+
+
+def test_a_stored_delivery_is_judged_by_the_rules_of_then_or_by_a_directory():
+    s = Server({"rules/a.lua": 'rule "main" { on = "push", when = { branch = "dev" }, steps = { { "a", sh = "true" } } }\n'})
+    delivery = s.push(Repository())["delivery"]
+    code, out, err = s.cli("explain", str(delivery))
+    assert code == 3 and 'want "dev", got "main"' in out and "which are in force" in err, (code, out, err)
+    edited = site('rule "main" { on = "push", when = { branch = "main" }, steps = { { "a", sh = "true" } } }\n')
+    code, out, err = s.cli("explain", str(delivery), edited)
+    assert code == 0 and "1 matches" in out, (code, out, err)
+    assert s.cli("explain", "99")[0] == 5
+    assert json.loads(s.cli("explain", str(delivery), "--json")[1])["match"] == 0
