@@ -1,5 +1,5 @@
 ---@meta
--- The words of pushrod's rule files, for the Lua language server. Made by `pushrod schema --format lua`.
+-- The words of pushrod's rule files, for the Lua language server. `pushrod init --types` makes this file anew.
 
 ---@class pushrod.Secret
 ---@class pushrod.Null

@@ -10,6 +10,7 @@
 #include "runner/runner.h"
 
 static const struct command *const commands[] = {
+	&cmd_init,
 	&cmd_serve,
 	&cmd_check,
 	&cmd_explain,
@@ -28,7 +29,7 @@ static int help(FILE *to)
 	fputs("pushrod: webhooks in, rules matched, jobs run, logs streamed live\n\nusage: pushrod COMMAND [OPTION…]\n\n", to);
 	for (size_t i = 0; i < COUNT(commands); i++)
 		fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
-	fputs("\n'pushrod COMMAND --help' tells more of one. A first rule: examples/quickstart, and README.md.\n", to);
+	fputs("\n'pushrod COMMAND --help' tells more of one. A first directory: 'pushrod init DIR'. The language: docs/rules.md.\n", to);
 	return to == stdout ? EXIT_OK : EXIT_USAGE;
 }
 

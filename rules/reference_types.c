@@ -9,7 +9,7 @@
 
 static const char opening[] =
 	"---@meta\n"
-	"-- The words of pushrod's rule files, for the Lua language server. Made by `pushrod schema --format lua`.\n"
+	"-- The words of pushrod's rule files, for the Lua language server. `pushrod init --types` makes this file anew.\n"
 	"\n"
 	"---@class pushrod.Secret\n"
 	"---@class pushrod.Null\n"

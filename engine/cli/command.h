@@ -15,6 +15,7 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NO_MATCH = 3, EXIT_UNR
        EXIT_TIMEOUT = 124, EXIT_INTERRUPTED = 130 };
 
 extern const struct command
+	cmd_init,
 	cmd_serve,
 	cmd_check,
 	cmd_explain,

@@ -1,0 +1,71 @@
+"""A new user's first minutes: init, check, serve, simulate, watch."""
+import json
+import os
+import stat
+import subprocess
+
+from lib import Server, binary, environment, folder
+
+ASAN_TOO = True
+FILES = {"pushrod.lua", "rules/hello.lua", ".luarc.json", ".gitignore", "types/pushrod.lua", "secrets/github"}
+
+
+def bare(*args, cwd="/"):
+    env = environment()
+    env.pop("PUSHROD_SECRET_GITHUB")
+    p = subprocess.run([binary(), *args], capture_output=True, text=True, timeout=30, env=env, cwd=cwd)
+    return p.returncode, p.stdout, p.stderr
+
+
+def test_init_makes_a_directory_that_checks_serves_and_fires():
+    site = os.path.join(folder(), "new/site")
+    code, out, err = bare("init", site)
+    assert code == 0, err
+    assert {os.path.relpath(line, site) for line in out.splitlines()} == FILES, out
+    assert stat.S_IMODE(os.stat(f"{site}/secrets/github").st_mode) == 0o600
+    assert stat.S_IMODE(os.stat(f"{site}/secrets").st_mode) == 0o700
+    assert len(open(f"{site}/secrets/github", encoding="ascii").read().strip()) == 40
+    json.load(open(f"{site}/.luarc.json", encoding="utf-8"))
+    assert f"pushrod serve {site}" in open(f"{site}/rules/hello.lua", encoding="utf-8").read(), "the comments name this directory"
+    code, out, err = bare("check", site)
+    assert code == 0 and not err and "1 rules, 1 sources: ok" in out, (out, err)
+    s = Server(start=False, args=["--listen", "127.0.0.1:0"])
+    s.site = site
+    s.env["PUSHROD_SECRET_GITHUB"] = ""         # its own file decides
+    s.start()
+    code, out, err = s.cli("simulate", "github", "push", "--site", site)
+    assert code == 0 and "hello" in out, (code, out, err)
+    code, out, err = s.cli("watch")
+    assert code == 0 and "a push to " in out and "succeeded" in out, (out, err)
+
+
+def test_init_writes_over_nothing_and_says_what_is_there():
+    site = folder()
+    os.makedirs(f"{site}/rules")
+    with open(f"{site}/rules/hello.lua", "w", encoding="utf-8") as f:
+        f.write("-- mine\n")
+    code, out, err = bare("init", site)
+    assert code == 1 and not out and f"{site}/rules/hello.lua" in err and "pushrod.lua\n" not in err, err
+    assert os.listdir(site) == ["rules"] and open(f"{site}/rules/hello.lua", encoding="utf-8").read() == "-- mine\n"
+    code, _, err = bare("init", "--types", site)
+    assert code == 0, err
+    assert "pushrod.Job" in open(f"{site}/types/pushrod.lua", encoding="utf-8").read() and not os.path.exists(f"{site}/pushrod.lua")
+    with open(f"{site}/types/pushrod.lua", "w", encoding="utf-8") as f:
+        f.write("old and longer " * 5000)
+    assert bare("init", "--types", site)[0] == 0
+    assert "old" not in open(f"{site}/types/pushrod.lua", encoding="utf-8").read()[:100]
+    code, _, err = bare("init", "/proc/nowhere")
+    assert code == 1 and "/proc/nowhere" in err, err
+
+
+def test_the_types_are_lua_and_the_schema_is_json():
+    code, out, _ = bare("schema", "--format", "json")
+    assert code == 0 and json.loads(out)["$defs"]["rule"]["properties"]["on"]
+    code, out, _ = bare("schema", "--format", "lua")
+    site = folder()
+    os.makedirs(f"{site}/plugins")
+    with open(f"{site}/plugins/types.lua", "w", encoding="utf-8") as f:
+        f.write(out)
+    assert code == 0 and bare("check", site)[0] == 0, "Lua reads the types"
+    code, _, err = bare("schema", "--format", "yaml")
+    assert code == 2 and "markdown, json or lua" in err, err
