@@ -17,13 +17,20 @@ function secret(name) end
 ---@field [integer] pushrod.Scalar one of these
 ---@field except? pushrod.Scalar|pushrod.Scalar[] and none of these
 ---@field eq? pushrod.Scalar|pushrod.Scalar[] equal, with no wildcard
----@field ne? pushrod.Scalar|pushrod.Scalar[] not equal
+---@field ne? pushrod.Scalar|pushrod.Scalar[] not equal; of a list: none of its values is
 ---@field has? pushrod.Scalar|pushrod.Scalar[] holds this text
+---@field starts? pushrod.Scalar|pushrod.Scalar[] begins with this text
+---@field ends? pushrod.Scalar|pushrod.Scalar[] ends in this text
+---@field re? pushrod.Scalar|pushrod.Scalar[] a regular expression (PCRE2) finds something in it
 ---@field lt? any less than
 ---@field le? any at most
 ---@field gt? any more than
 ---@field ge? any at least
 ---@field exists? boolean true: is there, even if null; false: is not
+---@field some? any an element of the list passes these tests
+---@field every? any all elements of the list do, and there is one
+---@field icase? pushrod.Scalar|pushrod.Scalar[] as a plain string, and the case of A to Z is all one
+---@field cidr? pushrod.Scalar|pushrod.Scalar[] an IP address within this network
 
 ---@alias pushrod.Test pushrod.Scalar|pushrod.Scalar[]|pushrod.Operators
 

@@ -3,11 +3,16 @@
 #include <string.h>
 
 #include "rules/checker.h"
-#include "rules/extract.h"
+#include "rules/cidr.h"
+#include "rules/elements.h"
 #include "rules/glob.h"
 #include "rules/normalise.h"
+#include "rules/place.h"
+#include "rules/regex.h"
 
 #define WORDS_MAX 64
+
+static const char *const identity_words[] = { "repo", "branch", "ref", "sender", NULL };
 
 /* ---- one test ---- */
 
@@ -15,9 +20,11 @@ struct test {
 	const struct node_member *m;
 	int field;                      /* enum field_id; -1: of a payload path or a fact */
 	const char *name;               /* for messages */
+	int is_identity;                /* repo, branch, ref, sender: a test of it often decides what is trusted */
+	int depth;                      /* of some and every around it */
 };
 
-static const struct schema_operator *operator_find(struct slice name)
+static const struct schema_operator *row_find(struct slice name)
 {
 	for (size_t i = 0; i < schema_operator_count; i++)
 		if (slice_eq(name, slice_of(schema_operators[i].name)))
@@ -86,6 +93,12 @@ static void check_scalar(struct checker *c, const struct test *t, const struct n
 	check_ref_prefix(c, t, n);
 }
 
+static void check_count(struct checker *c, const struct test *t, const struct node *list)
+{
+	if (list->n_items > OPERANDS_MAX)
+		check_say(c, list, "E116", "%s: a list of %zu values, the most is %d", t->name, list->n_items, OPERANDS_MAX);
+}
+
 static void check_scalars(struct checker *c, const struct test *t, const struct node *n)
 {
 	if (n->kind != NODE_TABLE) {
@@ -96,9 +109,64 @@ static void check_scalars(struct checker *c, const struct test *t, const struct 
 		check_say_key(c, &n->members[0], "E116", "%s: '" SLICE_FMT "' cannot stand in this list", t->name, SLICE_ARG(n->members[0].key));
 	else if (n->n_items == 0)
 		check_say(c, n, "E116", "%s: an empty list matches nothing", t->name);
+	check_count(c, t, n);
 	for (size_t i = 0; i < n->n_items; i++)
 		check_scalar(c, t, n->items[i]);
 }
+
+static int is_text_field(int field)
+{
+	return field < 0 || field_type((enum field_id)field) == FIELD_STRING || field_type((enum field_id)field) == FIELD_STRINGS;
+}
+
+static void check_regex(struct checker *c, const struct test *t, const struct node *n)
+{
+	struct regex *r = NULL;
+	struct err e;
+
+	if (regex_compile(n->text, &r, &e) < 0) {
+		check_say(c, n, "E122", "%s: re: %s", t->name, e.msg);
+		return;
+	}
+	int before = regex_is_closed_before(r), behind = regex_is_closed_behind(n->text);
+	if (t->is_identity && !(before && behind))
+		check_warn(c, n, "W123", "%s: re searches anywhere, and this takes more than it shows: %s%s%s; write .* where anything may stand",
+			   t->name, before ? "" : "begin it with ^", before || behind ? "" : ", ", behind ? "" : "end it with $");
+	regex_free(r);
+}
+
+static void check_network(struct checker *c, const struct test *t, const struct node *n)
+{
+	struct cidr network;
+	char meant[64] = "";
+	struct err e;
+
+	if (cidr_parse(n->text, &network, &e) < 0)
+		check_say(c, n, "E124", "%s: cidr: %s", t->name, e.msg);
+	else if (!cidr_is_exact(&network, meant))
+		check_warn(c, n, "W125", "%s: \"" SLICE_FMT "\" has bits behind its prefix, and means %s", t->name, SLICE_ARG(n->text), meant);
+}
+
+/* An operator that takes strings. */
+static void check_text_operand(struct checker *c, const struct test *t, const struct schema_operator *op, const struct node *n)
+{
+	char got[GOT_BYTES];
+
+	check_got(n, got);
+	if (n->kind != NODE_STRING)
+		check_say(c, n, "E116", "%s: want a string, got %s", op->name, got);
+	else if (!is_text_field(t->field))
+		check_say(c, n, "E116", "%s is %s: %s never holds of it", t->name, field_words(t->field), op->name);
+	else if (op->operand == OPERAND_REGEX)
+		check_regex(c, t, n);
+	else if (op->operand == OPERAND_NETWORK)
+		check_network(c, t, n);
+	else
+		check_scalar(c, t, n);
+}
+
+static void check_test(struct checker *c, const struct test *t);
+static void check_elements(struct checker *c, const struct test *t, const struct schema_operator *op, const struct node *n);
 
 static void check_operand(struct checker *c, const struct test *t, const struct schema_operator *op, const struct node *n)
 {
@@ -107,14 +175,30 @@ static void check_operand(struct checker *c, const struct test *t, const struct 
 	check_got(n, got);
 	if (n->is_bad)
 		return;
-	if (op->operand == OPERAND_BOOL && n->kind != NODE_BOOL)
-		check_say(c, n, "E116", "%s: want true or false, got %s", op->name, got);
-	else if (op->operand == OPERAND_TEXT && n->kind != NODE_STRING)
-		check_say(c, n, "E116", "%s: want a string, got %s", op->name, got);
-	else if (op->operand == OPERAND_ORDERED && n->kind != NODE_STRING && n->kind != NODE_INTEGER && n->kind != NODE_NUMBER)
-		check_say(c, n, "E116", "%s: want a number or a string, got %s", op->name, got);
-	else if (op->operand == OPERAND_SCALAR || op->operand == OPERAND_ORDERED)
+	switch (op->operand) {
+	case OPERAND_BOOL:
+		if (n->kind != NODE_BOOL)
+			check_say(c, n, "E116", "%s: want true or false, got %s", op->name, got);
+		return;
+	case OPERAND_ORDERED:
+		if (n->kind != NODE_STRING && n->kind != NODE_INTEGER && n->kind != NODE_NUMBER)
+			check_say(c, n, "E116", "%s: want a number or a string, got %s", op->name, got);
+		else
+			check_scalar(c, t, n);
+		return;
+	case OPERAND_SCALAR:
 		check_scalar(c, t, n);
+		return;
+	case OPERAND_TEXT:
+	case OPERAND_PATTERN:
+	case OPERAND_REGEX:
+	case OPERAND_NETWORK:
+		check_text_operand(c, t, op, n);
+		return;
+	case OPERAND_TEST:
+		check_elements(c, t, op, n);
+		return;
+	}
 }
 
 static void say_no_operator(struct checker *c, const struct test *t, const struct node_member *m)
@@ -132,7 +216,7 @@ static void say_no_operator(struct checker *c, const struct test *t, const struc
 
 static void check_operator(struct checker *c, const struct test *t, const struct node_member *m)
 {
-	const struct schema_operator *op = operator_find(m->key);
+	const struct schema_operator *op = row_find(m->key);
 	const struct node *n = m->value;
 
 	if (!op) {
@@ -145,6 +229,7 @@ static void check_operator(struct checker *c, const struct test *t, const struct
 	}
 	if (n->n_members || n->n_items == 0)
 		check_say(c, n, "E116", "%s: want a value or a list of values", op->name);
+	check_count(c, t, n);
 	for (size_t i = 0; i < n->n_items; i++)
 		check_operand(c, t, op, n->items[i]);
 }
@@ -161,6 +246,7 @@ static void check_table_test(struct checker *c, const struct test *t, const stru
 	if (n_operators && (n->n_items || except))
 		check_say(c, n, "E119", "%s: a list and operators cannot stand in one table: put two tests under all = { { … }, { … } }",
 			  t->name);
+	check_count(c, t, n);
 	for (size_t i = 0; i < n->n_items; i++)
 		check_scalar(c, t, n->items[i]);
 	for (size_t i = 0; i < n->n_members; i++)
@@ -176,6 +262,80 @@ static void check_test(struct checker *c, const struct test *t)
 		check_table_test(c, t, n);
 	else
 		check_scalar(c, t, n);
+}
+
+/* ---- tests of elements ---- */
+
+static int is_word(struct slice s, const char *const *words)
+{
+	for (; *words; words++)
+		if (slice_eq(s, slice_of(*words)))
+			return 1;
+	return 0;
+}
+
+static void check_path(struct checker *c, const struct node_member *m)
+{
+	struct paths *paths = paths_new();
+	struct place place;
+	struct err e;
+
+	if (place_add(paths, m->key, &place, &e) < 0)
+		check_say_key(c, m, "E121", "%s", e.msg);
+	paths_free(paths);
+}
+
+static void check_parts(struct checker *c, const struct test *t, const char *what, const struct node *table);
+
+/* A path within an element, or any, all, none of such tables. */
+static void check_part(struct checker *c, const struct test *t, const struct node_member *m)
+{
+	CLEANUP(freep) char *name = xprintf("%s." SLICE_FMT, t->name, SLICE_ARG(m->key));
+	struct test inner = { m, -1, name, 0, t->depth };
+
+	if (elements_is_list_of_tests(m)) {
+		for (size_t i = 0; i < m->value->n_items; i++)
+			check_parts(c, t, name, m->value->items[i]);
+		return;
+	}
+	check_path(c, m);
+	check_test(c, &inner);
+}
+
+static void check_parts(struct checker *c, const struct test *t, const char *what, const struct node *table)
+{
+	const struct node_member *operator = NULL;
+
+	if (table->n_items || table->n_members == 0) {
+		check_say(c, table, "E116", "%s: want a table of tests by path, as in { name = \"ci\" }", what);
+		return;
+	}
+	for (size_t i = 0; i < table->n_members; i++)
+		if (operator_find(table->members[i].key))
+			operator = &table->members[i];
+	if (operator)
+		check_say_key(c, operator, "E119", "%s: '" SLICE_FMT "' is an operator, and stands beside paths: write [\"[\\\"" SLICE_FMT
+			      "\\\"]\"] for the key of that name", what, SLICE_ARG(operator->key), SLICE_ARG(operator->key));
+	for (size_t i = 0; i < table->n_members; i++)
+		check_part(c, t, &table->members[i]);
+}
+
+static void check_elements(struct checker *c, const struct test *t, const struct schema_operator *op, const struct node *n)
+{
+	CLEANUP(freep) char *name = xprintf("%s.%s", t->name, op->name);
+	const struct node_member self = { .key = t->m->key, .value = (struct node *)(uintptr_t)n, .line = n->line, .col = n->col };
+	struct test inner = { &self, t->field, name, 0, t->depth + 1 };
+
+	if (inner.depth > TESTS_MAX_DEPTH)
+		check_say(c, n, "E126", "%s: some and every are nested deeper than %d", t->name, TESTS_MAX_DEPTH);
+	else if (t->field >= 0 && field_type((enum field_id)t->field) != FIELD_STRINGS)
+		check_say(c, n, "E116", "%s is %s: %s asks about the elements of a list", t->name, field_words(t->field), op->name);
+	else if (elements_are_plain(n))
+		check_test(c, &inner);
+	else if (t->field >= 0)
+		check_say(c, n, "E116", "%s holds strings, which have no parts: write %s = { starts = \"…\" }, or a pattern", t->name, op->name);
+	else
+		check_parts(c, &inner, name, n);
 }
 
 /* ---- tables of tests ---- */
@@ -195,16 +355,6 @@ static void check_reachable(struct checker *c, const struct node_member *m, int 
 		   "no event of `on` has the field '%s': this never holds", field_name((enum field_id)field));
 }
 
-static void check_path(struct checker *c, const struct node_member *m)
-{
-	struct paths *paths = paths_new();
-	struct err e;
-
-	if (paths_add(paths, m->key, &e) < 0)
-		check_say_key(c, m, "E121", "%s", e.msg);
-	paths_free(paths);
-}
-
 static void check_payload(struct checker *c, const struct node_member *payload)
 {
 	const struct node *n = payload->value;
@@ -217,7 +367,7 @@ static void check_payload(struct checker *c, const struct node_member *payload)
 	}
 	for (size_t i = 0; i < n->n_members; i++) {
 		CLEANUP(freep) char *name = slice_dup(n->members[i].key);
-		struct test t = { &n->members[i], -1, name };
+		struct test t = { &n->members[i], -1, name, 0, 0 };
 		check_path(c, &n->members[i]);
 		check_test(c, &t);
 	}
@@ -239,14 +389,6 @@ static void say_no_field(struct checker *c, const struct node_member *m)
 	check_hint(m->key, words, hint);
 	check_say_key(c, m, "E101", "unknown field '" SLICE_FMT "' in when%s%s", SLICE_ARG(m->key), hint,
 		      hint[0] ? "" : "; what the payload holds is asked under payload = { … }");
-}
-
-static int is_word(struct slice s, const char *const *words)
-{
-	for (; *words; words++)
-		if (slice_eq(s, slice_of(*words)))
-			return 1;
-	return 0;
 }
 
 static void check_tests(struct checker *c, const struct node *table, const char *what);
@@ -273,7 +415,7 @@ static void check_alternatives(struct checker *c, const struct node *list, const
 static void check_member(struct checker *c, const struct node_member *m)
 {
 	CLEANUP(freep) char *name = slice_dup(m->key);
-	struct test t = { m, field_find(m->key), name };
+	struct test t = { m, field_find(m->key), name, .is_identity = is_word(m->key, identity_words) };
 
 	if (is_word(m->key, schema_combinators)) {
 		check_alternatives(c, m->value, name);

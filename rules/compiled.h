@@ -6,6 +6,7 @@
 #pragma once
 #include "rules/arena.h"
 #include "rules/normalise.h"
+#include "rules/place.h"
 #include "rules/predicate.h"
 #include "rules/provider.h"
 #include "rules/ruleset.h"
@@ -67,12 +68,7 @@ struct rule {
 	int skips_unknown;              /* unknown = "skip" */
 };
 
-/* ---- where a subject's values stand in a provider's extraction ---- */
-struct place {
-	int self;                       /* the path itself; -1: not extracted for this provider */
-	int elements;                   /* path[]: where the value is a list */
-	int list;                       /* the list that the path's first [] walks; -1 without one */
-};
+/* ---- what is taken out of payloads ---- */
 struct projection {                     /* what one pass takes out of a payload */
 	struct paths *paths;
 	struct mapping *mapping;        /* NULL without a provider */
@@ -82,7 +78,7 @@ struct usage {                          /* of one provider by this set's sources
 	struct provider *provider;      /* owned */
 	struct projection fields;       /* the provider's own fields alone: nobody listens, the lists still show it */
 	struct projection all;          /* and what the rules ask */
-	struct place *places;           /* by subject */
+	struct place *places;           /* by subject; for others than payload paths, NO_PLACE */
 };
 struct source {
 	const char *name, *path;

@@ -50,7 +50,8 @@ static int path_compile(struct compiler *c, const struct node_member *m, struct 
 	struct paths *alone = paths_new();
 	struct node at = { .line = m->line, .col = m->col };
 	struct err e;
-	int bad = paths_add(alone, m->key, &e) < 0;
+	struct place place;
+	int bad = place_add(alone, m->key, &place, &e) < 0;
 
 	paths_free(alone);
 	return bad ? compile_error(c, &at, "%s", e.msg) : question_compile(c, m, SUBJECT_PAYLOAD, 0, out);

@@ -4,6 +4,7 @@
 #include "rules/gate.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "rules/glob.h"
 
@@ -20,6 +21,15 @@ uint64_t literal_hash_more(uint64_t h, const void *bytes, size_t n)
 	return h;
 }
 
+uint64_t literal_hash_folded(uint64_t h, struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.ptr[i] >= 'A' && text.ptr[i] <= 'Z' ? (char)(text.ptr[i] | 0x20) : text.ptr[i];
+		h = literal_hash_more(h, &c, 1);
+	}
+	return h;
+}
+
 uint64_t literal_hash_start(size_t listing, uint32_t subject, enum literal_kind kind)
 {
 	uint64_t key[3] = { listing, subject, (uint64_t)kind };
@@ -29,6 +39,8 @@ uint64_t literal_hash_start(size_t listing, uint32_t subject, enum literal_kind 
 uint64_t literal_hash(size_t listing, uint32_t subject, const struct literal *l)
 {
 	uint64_t h = literal_hash_start(listing, subject, l->kind);
+	if (l->kind == LITERAL_FOLDED)
+		return literal_hash_folded(h, l->text);
 	if (l->text.ptr)
 		return literal_hash_more(h, l->text.ptr, l->text.len);
 	return literal_hash_more(h, &l->number, sizeof l->number);
@@ -42,14 +54,37 @@ int literal_whole(double d, int64_t *out)
 	return 1;
 }
 
-int literal_of(const struct operand *o, struct literal *out)
+static struct slice up_to_slash(struct slice s)
+{
+	const char *slash = s.len ? memrchr(s.ptr, '/', s.len) : NULL;
+	return slash ? slice_upto(s, (size_t)(slash - s.ptr) + 1) : SLICE_NULL;
+}
+
+static int literal_of_text(const struct operand *o, enum demand how, struct literal *out)
+{
+	switch (how) {
+	case DEMAND_EQUAL:
+		out->kind = o->glob ? LITERAL_FOLDER : LITERAL_TEXT;
+		out->text = o->glob ? glob_folder(o->text) : o->text;
+		return out->text.len || !o->glob;
+	case DEMAND_START:
+		out->kind = LITERAL_FOLDER;
+		out->text = up_to_slash(o->text);
+		return out->text.len > 0;
+	case DEMAND_FOLDED:
+		out->kind = LITERAL_FOLDED;
+		out->text = o->text;
+		return !o->glob;
+	}
+	return 0;
+}
+
+int literal_of(const struct operand *o, enum demand how, struct literal *out)
 {
 	*out = (struct literal){ .kind = LITERAL_WORD, .number = o->kind };
 	switch (o->kind) {
 	case VALUE_STRING:
-		out->kind = o->glob ? LITERAL_FOLDER : LITERAL_TEXT;
-		out->text = o->glob ? glob_folder(o->text) : o->text;
-		return out->text.len || !o->glob;
+		return literal_of_text(o, how, out);
 	case VALUE_INTEGER:
 		out->kind = LITERAL_NUMBER;
 		out->number = o->integer;
@@ -72,41 +107,49 @@ struct counts {                         /* of every literal that some rule deman
 	uint64_t *hashes;               /* sorted; equal ones stand together */
 	size_t n, cap;
 };
-typedef void demand_fn(void *arg, uint32_t subject, const struct operand *o, size_t n);
+typedef void demand_fn(void *arg, const struct choice *demand);
 
-/* Call FN for every question that must be true for C to be, and that only certain literals can make true. */
-static void each_demand(const struct ruleset *rs, const struct cond *c, demand_fn *fn, void *arg)
+static int literals_of(const struct choice *demand)
 {
 	struct literal l;
-	size_t n;
 
+	if (!demand->operands || demand->n > GATE_MAX_LITERALS)
+		return 0;
+	for (size_t i = 0; i < demand->n; i++)
+		if (!literal_of(&demand->operands[i], demand->how, &l))
+			return 0;
+	return 1;
+}
+
+/* Call FN for everything that must be true for C to be, and that only certain literals can make true. */
+static void each_demand(const struct ruleset *rs, const struct cond *c, demand_fn *fn, void *arg)
+{
 	if (c->kind == COND_ALL || (c->kind == COND_ANY && c->n == 1))
 		for (size_t i = 0; i < c->n; i++)
 			each_demand(rs, &c->kids[i], fn, arg);
 	if (c->kind != COND_QUESTION)
 		return;
 	const struct question *q = &rs->questions[c->question];
-	const struct operand *o = predicate_alternatives(&q->predicate, &n);
-	if (!o || n > GATE_MAX_LITERALS)
-		return;
-	for (size_t i = 0; i < n; i++)
-		if (!literal_of(&o[i], &l))
-			return;
-	fn(arg, q->subject, o, n);
+	for (size_t i = 0; i < q->predicate.n; i++) {
+		struct choice demand = { .subject = q->subject };
+		demand.operands = predicate_demand(&q->predicate, i, &demand.how, &demand.n);
+		if (literals_of(&demand))
+			fn(arg, &demand);
+	}
 }
 
-static void count_demand(void *arg, uint32_t subject, const struct operand *o, size_t n)
+static void count_demand(void *arg, const struct choice *demand)
 {
 	struct counts *c = arg;
 	struct literal l;
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < demand->n; i++) {
 		if (c->n == c->cap) {
 			c->cap = c->cap ? c->cap * 2 : 256;
 			c->hashes = xrealloc(c->hashes, c->cap * sizeof *c->hashes);
 		}
-		literal_of(&o[i], &l);
-		c->hashes[c->n++] = literal_hash(WHOLE_SET, subject, &l);
+		literal_of(&demand->operands[i], demand->how, &l);
+		c->hashes[c->n++] = literal_hash(WHOLE_SET, demand->subject, &l);
 	}
 }
 
@@ -142,19 +185,21 @@ struct choosing {
 	struct choice *best;
 };
 
-static void choose_rarest(void *arg, uint32_t subject, const struct operand *o, size_t n)
+static void choose_rarest(void *arg, const struct choice *demand)
 {
 	const struct choosing *c = arg;
 	struct literal l;
 	size_t cost = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		literal_of(&o[i], &l);
-		size_t rules = count_of(c->counts, literal_hash(WHOLE_SET, subject, &l));
+	for (size_t i = 0; i < demand->n; i++) {
+		literal_of(&demand->operands[i], demand->how, &l);
+		size_t rules = count_of(c->counts, literal_hash(WHOLE_SET, demand->subject, &l));
 		cost += rules * (l.kind == LITERAL_FOLDER ? FOLDER_COST : 1);
 	}
-	if (!c->best->operands || cost < c->best->cost)
-		*c->best = (struct choice){ subject, o, n, cost };
+	if (c->best->operands && cost >= c->best->cost)
+		return;
+	*c->best = *demand;
+	c->best->cost = cost;
 }
 
 struct choice *gates_choose(const struct ruleset *rs)

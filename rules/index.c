@@ -18,7 +18,7 @@ struct listing {
 };
 struct gated {
 	uint32_t subject;
-	int has_folders;
+	int has_folders, has_folded;
 	uint32_t *rules;                /* all behind a gate of this subject */
 	size_t n;
 };
@@ -81,16 +81,16 @@ static void add_gates(struct index *ix, size_t listing, const struct choice *cho
 			ix->gates_cap = ix->gates_cap ? ix->gates_cap * 2 : 256;
 			ix->gates = xrealloc(ix->gates, ix->gates_cap * sizeof *ix->gates);
 		}
-		literal_of(&choice->operands[i], &l);
+		literal_of(&choice->operands[i], choice->how, &l);
 		ix->gates[ix->n_gates++] = (struct gate){ literal_hash(listing, choice->subject, &l), rule };
 	}
 }
 
-static int has_folder(const struct choice *c)
+static int has_literal(const struct choice *c, enum literal_kind kind)
 {
 	struct literal l;
 	for (size_t i = 0; i < c->n; i++)
-		if (literal_of(&c->operands[i], &l) && l.kind == LITERAL_FOLDER)
+		if (literal_of(&c->operands[i], c->how, &l) && l.kind == kind)
 			return 1;
 	return 0;
 }
@@ -119,7 +119,8 @@ static void group(struct index *ix, struct listing *l, const struct by_subject *
 			l->gated[l->n_gated++] = (struct gated){ .subject = pairs[i].subject, .rules = rules + i };
 		struct gated *g = &l->gated[l->n_gated - 1];
 		g->rules[g->n++] = pairs[i].rule;
-		g->has_folders |= has_folder(&choices[pairs[i].rule]);
+		g->has_folders |= has_literal(&choices[pairs[i].rule], LITERAL_FOLDER);
+		g->has_folded |= has_literal(&choices[pairs[i].rule], LITERAL_FOLDED);
 	}
 }
 
@@ -394,6 +395,8 @@ static void open_text(const struct index *ix, size_t listing, const struct gated
 		      struct rule_list *out)
 {
 	open_gate(ix, literal_hash_more(literal_hash_start(listing, g->subject, LITERAL_TEXT), text.ptr, text.len), out);
+	if (g->has_folded)
+		open_gate(ix, literal_hash_folded(literal_hash_start(listing, g->subject, LITERAL_FOLDED), text), out);
 	if (!g->has_folders)
 		return;
 	uint64_t h = literal_hash_start(listing, g->subject, LITERAL_FOLDER);

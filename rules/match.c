@@ -38,58 +38,18 @@ static void look_at_fact(struct match *m, int fact, struct finding *f)
 	f->n = 1;
 }
 
-static size_t count_lists(const struct value *v, size_t n)
-{
-	size_t lists = 0;
-	for (size_t i = 0; i < n; i++)
-		lists += v[i].kind == VALUE_ARRAY;
-	return lists;
-}
-
-/* Some values are lists, some are not: all elements and all others, in one list that the match keeps. */
-static const struct value *mix(struct match *m, const struct value *own, size_t n, const struct value *elements,
-			       size_t n_elements, size_t *total)
-{
-	struct value *out = xmalloc((n + n_elements) * sizeof *out);
-
-	*total = 0;
-	for (size_t i = 0; i < n; i++)
-		if (own[i].kind != VALUE_ARRAY)
-			out[(*total)++] = own[i];
-	for (size_t i = 0; i < n_elements; i++)
-		out[(*total)++] = elements[i];
-	m->mixed = xrealloc(m->mixed, (m->n_mixed + 1) * sizeof(struct value *));
-	m->mixed[m->n_mixed++] = out;
-	return out;
-}
-
 static void look_at_payload(struct match *m, const struct place *p, struct finding *f)
 {
-	size_t n = 0, n_elements, n_list;
+	struct value *mixed = NULL;
 
 	*f = nothing;
 	if (!m->knows_payload || p->self < 0)
 		return;
-	const struct value *v = values_get(m->values, p->self, &n);
-	const struct value *list = p->list >= 0 ? values_get(m->values, p->list, &n_list) : NULL;
-	f->is_gathered = p->list >= 0;
-	f->is_cut = f->is_gathered && values_is_truncated(m->values);
-	if (n == 0 && !(list && n_list && list[0].kind == VALUE_ARRAY))
+	place_look(p, m->values, f, &mixed);
+	if (!mixed)
 		return;
-	f->presence = FOUND_VALUES;
-	f->values = v;
-	f->n = n;
-	f->is_list = f->is_gathered;
-	size_t lists = count_lists(v, n);
-	if (!lists)
-		return;
-	const struct value *elements = values_get(m->values, p->elements, &n_elements);
-	f->is_list = 1;
-	f->is_cut |= values_is_truncated(m->values);
-	f->values = elements;
-	f->n = n_elements;
-	if (lists < n)
-		f->values = mix(m, v, n, elements, n_elements, &f->n);
+	m->mixed = xrealloc(m->mixed, (m->n_mixed + 1) * sizeof(struct value *));
+	m->mixed[m->n_mixed++] = mixed;
 }
 
 const struct finding *match_look(struct match *m, uint32_t subject)

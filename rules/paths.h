@@ -1,4 +1,4 @@
-/* rules/paths.h - the inside of a struct paths, for extract.c alone: payload paths merged into one trie. */
+/* rules/paths.h - the inside of a struct paths, for extract.c, place.c and nearest.c alone: payload paths merged into one trie. */
 #pragma once
 #include "rules/arena.h"
 #include "rules/extract.h"

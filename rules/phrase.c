@@ -215,6 +215,43 @@ static void yes_words(struct match *m, uint32_t question, struct buf *out)
 		buf_addf(out, ", wanted %s", buf_cstr(&want));
 }
 
+/* `3 values, of which 2 pass; #2 does not`: which elements are in the way of `some` or `every`. */
+static void elements_words_of(struct match *m, uint32_t question, const struct finding *f, enum words w, struct buf *out)
+{
+	const struct predicate *p = predicate_of(m, question);
+	size_t passed = 0, first = 0;
+
+	if (!f->is_list || f->n == 0) {
+		got_words(m, question, w, out);
+		buf_adds(out, f->is_list ? "" : ", which is no list");
+		return;
+	}
+	for (size_t i = 0; i < f->n; i++) {
+		int takes = predicate_takes(p, &f->values[i]);
+		passed += (size_t)takes;
+		first = takes || first ? first : i + 1;
+	}
+	buf_addf(out, "%zu %s, of which %zu pass", f->n, noun(m, question), passed);
+	if (passed && first)
+		buf_addf(out, "; #%zu does not", first);
+}
+
+static void no_words(struct match *m, uint32_t question, const struct finding *f, enum words w, struct buf *out)
+{
+	const struct predicate *p = predicate_of(m, question);
+	const char *gave_up = f->presence == FOUND_VALUES ? predicate_gave_up(p, f) : NULL;
+
+	buf_adds(out, f->presence == FOUND_VALUES ? ", got " : ", ");
+	if (f->presence == FOUND_VALUES && predicate_asks_elements(p))
+		elements_words_of(m, question, f, w, out);
+	else if (p->n_except && (f->n > 1 || f->is_list) && f->n)
+		taken_words(m, question, f, out);
+	else
+		got_words(m, question, w, out);
+	if (gave_up)
+		buf_addf(out, "; given up, which counts as no match: %s", gave_up);
+}
+
 void phrase_answer(struct match *m, uint32_t question, enum truth t, struct buf *out)
 {
 	const struct predicate *p = predicate_of(m, question);
@@ -227,13 +264,12 @@ void phrase_answer(struct match *m, uint32_t question, enum truth t, struct buf 
 	}
 	buf_adds(out, "want ");
 	predicate_want(p, w, out);
-	buf_adds(out, t == TRUTH_NO && f.presence == FOUND_VALUES ? ", got " : ", ");
-	if (t == TRUTH_UNKNOWN)
-		unknown_words(m, &f, out);
-	else if (p->n_except && (f.n > 1 || f.is_list) && f.n)
-		taken_words(m, question, &f, out);
-	else
-		got_words(m, question, w, out);
+	if (t == TRUTH_NO) {
+		no_words(m, question, &f, w, out);
+		return;
+	}
+	buf_adds(out, ", ");
+	unknown_words(m, &f, out);
 }
 
 void phrase_cond(struct match *m, const struct cond *c, struct buf *out)

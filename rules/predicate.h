@@ -2,9 +2,10 @@
  * compiled from a rule's table and asked about what a delivery holds; it knows nothing of where the values come from.
  * Pure; immutable once compiled; any thread.
  *
- * A test of several values (a list of labels, of changed files) is true where ANY of them passes, `ne` where NONE is
- * equal; `except` takes values away one by one. Nothing is converted: "1" is not 1. A name that is missing fails every
- * test but { exists = false }. */
+ * A test of several values (a list of labels, of changed files) is true where ANY of them passes all of its operators,
+ * `ne` where NONE is equal; `except` takes values away one by one; `some` and `every` ask about each element by itself, and
+ * of what is no list nothing. Nothing is converted: "1" is not 1. A name that is missing fails every test but
+ * { exists = false }. A search that takes too much (`re`) does not match. */
 #pragma once
 #include "base/buf.h"
 #include "rules/diag.h"
@@ -29,7 +30,11 @@ struct operand {
 	struct slice text;              /* VALUE_STRING */
 	int64_t integer;
 	double real;
-	struct glob *glob;              /* owned by the predicate; NULL: compared as it is */
+	/* What was made of it; owned by the predicate. */
+	struct glob *glob;              /* NULL: compared as it is */
+	struct regex *regex;
+	struct cidr *network;
+	struct elements *elements;
 };
 struct operator;
 struct clause {
@@ -44,6 +49,8 @@ struct predicate {
 	size_t n_except;
 };
 
+#define OPERANDS_MAX 1000               /* of one list */
+
 struct arena;
 /* OUT borrows from A, not from TEST; its globs are its own: predicate_fini, also after a failure. 0, or -1 with what is wrong, and
  * where, in D. */
@@ -55,9 +62,14 @@ enum truth predicate_test(const struct predicate *p, const struct finding *f);
 /* True where one value alone passes: which files of many made it. */
 int predicate_takes(const struct predicate *p, const struct value *v);
 int predicate_excludes(const struct predicate *p, const struct value *v);       /* by its `except` */
-/* The plain alternatives, one of which a passing value must match; NULL where the test is of another kind. */
-const struct operand *predicate_alternatives(const struct predicate *p, size_t *n);
+/* What the I-th clause demands of some value, for an index: to be, to begin with or to be in any case one of N operands.
+ * NULL where it demands nothing of the kind. */
+enum demand { DEMAND_EQUAL, DEMAND_START, DEMAND_FOLDED };
+const struct operand *predicate_demand(const struct predicate *p, size_t i, enum demand *how, size_t *n);
+/* Why a search gave up, where one did: such a value counts as not matching. NULL: none did. */
+const char *predicate_gave_up(const struct predicate *p, const struct finding *f);
 int predicate_wants_absence(const struct predicate *p);                 /* { exists = false } */
+int predicate_asks_elements(const struct predicate *p);                 /* `some` or `every` is among its operators */
 
 /* For people: `"main" | "v*" except "v1"`, `>= 10 and < 20`. KINDS: `number 1` instead of `1`. */
 enum words { WORDS_PLAIN, WORDS_KINDS };

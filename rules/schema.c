@@ -144,13 +144,22 @@ const char *const schema_later_words[] = {
 
 const struct schema_operator schema_operators[] = {
 	{ "eq", OPERAND_SCALAR, 1, "equal, with no wildcard", "branch = { eq = \"release*\" }" },
-	{ "ne", OPERAND_SCALAR, 1, "not equal", "sender = { ne = \"dependabot[bot]\" }" },
+	{ "ne", OPERAND_SCALAR, 1, "not equal; of a list: none of its values is", "sender = { ne = \"dependabot[bot]\" }" },
 	{ "has", OPERAND_TEXT, 1, "holds this text", "message = { has = \"[deploy]\" }" },
+	{ "starts", OPERAND_TEXT, 1, "begins with this text", "branch = { starts = \"release/\" }" },
+	{ "ends", OPERAND_TEXT, 1, "ends in this text", "paths = { ends = { \".md\", \".txt\" } }" },
+	{ "re", OPERAND_REGEX, 1, "a regular expression (PCRE2) finds something in it", "tag = { re = [[^v\\d+\\.\\d+$]] }" },
 	{ "lt", OPERAND_ORDERED, 0, "less than", "amount = { lt = 100 }" },
 	{ "le", OPERAND_ORDERED, 0, "at most", "amount = { le = 100 }" },
 	{ "gt", OPERAND_ORDERED, 0, "more than", "number = { gt = 1000 }" },
 	{ "ge", OPERAND_ORDERED, 0, "at least", "amount = { ge = 100, lt = 5000 }" },
 	{ "exists", OPERAND_BOOL, 0, "true: is there, even if null; false: is not", "order = { exists = true }" },
+	{ "some", OPERAND_TEST, 0, "an element of the list passes these tests",
+	  "payload = { checks = { some = { name = \"ci\", conclusion = \"success\" } } }" },
+	{ "every", OPERAND_TEST, 0, "all elements of the list do, and there is one", "paths = { every = { starts = \"docs/\" } }" },
+	{ "icase", OPERAND_PATTERN, 1, "as a plain string, and the case of A to Z is all one", "repo = { icase = \"acme/*\" }" },
+	{ "cidr", OPERAND_NETWORK, 1, "an IP address within this network",
+	  "payload = { [\"client.ip\"] = { cidr = { \"10.0.0.0/8\", \"2001:db8::/32\" } } }" },
 };
 const size_t schema_operator_count = COUNT(schema_operators);
 

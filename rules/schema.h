@@ -66,7 +66,16 @@ const struct schema_decl *schema_decl_find(struct slice kind);                  
 const struct schema_key *schema_key_find(const struct schema_table *t, struct slice name);
 
 /* ---- the words of `when` and of `on` ---- */
-enum operator_operand { OPERAND_SCALAR, OPERAND_ORDERED, OPERAND_TEXT, OPERAND_BOOL };
+enum operator_operand {
+	OPERAND_SCALAR,                 /* a string, number, true, false, null */
+	OPERAND_ORDERED,                /* a number or a string */
+	OPERAND_TEXT,
+	OPERAND_PATTERN,                /* a string with * ** ? */
+	OPERAND_REGEX,
+	OPERAND_NETWORK,                /* "10.0.0.0/8" */
+	OPERAND_BOOL,
+	OPERAND_TEST,                   /* of each element of a list: a test, or a table of tests by path */
+};
 struct schema_operator {
 	const char *name;
 	enum operator_operand operand;

@@ -1,8 +1,5 @@
 /* rules/usage.c - what one pass takes out of a payload: the paths of the provider's descriptor and those that rules ask
- * for which can hear this provider at all. Three places stand behind a rule's path P:
- *   P      its value
- *   P[]    its elements, where the value is a list: a test of a list means any element
- *   L      where P is "L[]…": the list that is walked. Whether it was there tells an empty list from a missing one */
+ * for which can hear this provider at all. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,43 +31,6 @@ static int rule_hears(const struct ruleset *rs, const struct rule *r, const stru
 	return 0;
 }
 
-/* Where the list ends that the first [] of PATH walks; -1 without one. A quoted key may hold anything. */
-static ptrdiff_t first_walk(struct slice path)
-{
-	char quote = 0;
-
-	for (size_t i = 0; i + 1 < path.len; i++) {
-		char c = path.ptr[i];
-		if (quote && c == '\\')
-			i++;
-		else if (quote && c == quote)
-			quote = 0;
-		else if (!quote && c == '"')
-			quote = c;
-		else if (!quote && c == '[' && path.ptr[i + 1] == ']')
-			return (ptrdiff_t)i;
-	}
-	return -1;
-}
-
-static int add_place(struct usage *u, const char *path, struct place *out, struct err *e)
-{
-	struct paths *paths = u->all.paths;
-	struct slice text = slice_of(path);
-	CLEANUP(buf_fini) struct buf elements = BUF(BUF_UNLIMITED);
-
-	if ((out->self = paths_add(paths, text, e)) < 0)
-		return -1;
-	buf_add(&elements, text);
-	buf_adds(&elements, "[]");
-	if ((out->elements = paths_add(paths, buf_slice(&elements), e)) < 0)
-		return -1;
-	ptrdiff_t walk = first_walk(text);
-	if (walk > 0 && (out->list = paths_add(paths, slice_upto(text, (size_t)walk), e)) < 0)
-		return -1;
-	return 0;
-}
-
 static int add_questions(struct ruleset *rs, struct usage *u, const struct cond *c, struct err *e)
 {
 	for (size_t i = 0; i < c->n; i++)
@@ -81,7 +41,7 @@ static int add_questions(struct ruleset *rs, struct usage *u, const struct cond 
 	uint32_t id = rs->questions[c->question].subject;
 	if (rs->subjects[id].kind != SUBJECT_PAYLOAD || u->places[id].self >= 0)
 		return 0;
-	return add_place(u, rs->subjects[id].name, &u->places[id], e);
+	return place_add(u->all.paths, slice_of(rs->subjects[id].name), &u->places[id], e);
 }
 
 int usage_build(struct ruleset *rs, struct usage *u, struct err *e)
@@ -94,7 +54,7 @@ int usage_build(struct ruleset *rs, struct usage *u, struct err *e)
 	}
 	u->places = xcalloc(rs->n_subjects + 1, sizeof *u->places);
 	for (size_t i = 0; i < rs->n_subjects; i++)
-		u->places[i] = (struct place){ -1, -1, -1 };
+		u->places[i] = NO_PLACE;
 	for (size_t i = 0; i < rs->n_rules; i++)
 		if (rule_hears(rs, &rs->rules[i], u) && add_questions(rs, u, &rs->rules[i].when, e) < 0)
 			return err_wrap(e, "rule '%s'", rs->rules[i].name);

@@ -226,12 +226,38 @@ Test(check, tests_compare_with_what_could_be_equal)
 	expect_when("{'branch':[]}", "branch: an empty table tests nothing");
 	expect_when("{'branch':[['a']]}", "not with a table");
 	expect_when("{'branch':{'$secret':'a'}}", "not with secret \"a\"");
-	expect_when("{'branch':{'ends':'x'}}", "branch: unknown operator 'ends'");
+	expect_when("{'branch':{'end':'x'}}", "branch: unknown operator 'end'");
 	expect_when("{'branch':{'hass':'x'}}", "did you mean 'has'?");
 	expect_when("{'branch':{'#':['x'],'has':'y'}}", "a list and operators cannot stand in one table");
 	expect_when("{'branch':{'exists':'yes'}}", "exists: want true or false, got \"yes\"");
 	expect_when("{'number':{'ge':true}}", "ge: want a number or a string, got true");
 	expect_when("{'message':{'has':5}}", "has: want a string, got the number 5");
+	expect_when("{'branch':{'starts':['a','b'],'ends':'c','icase':'A*','re':'^.*x$'},'paths':{'every':{'ends':'.md'},'some':'docs/**'}}", NULL);
+	expect_when("{'payload':{'ip':{'cidr':['10.0.0.0/8','::1']},'checks':{'some':{'name':'ci','app.id':{'ge':7}}}}}", NULL);
+	expect_when("{'payload':{'l':{'some':{'any':[{'a':1},{'b':2}],'c':{'every':'x'}}}}}", NULL);
+	expect_when("{'title':{'re':'a(b'}}", "title: re: at its end: missing closing parenthesis [E122]");
+	expect_when("{'title':{'re':['a','*']}}", "title: re: at byte 1, near '*': quantifier does not follow a repeatable item");
+	expect_when("{'title':{'re':5}}", "re: want a string, got the number 5");
+	expect_when("{'number':{'re':'5'}}", "number is a number: re never holds of it");
+	expect_when("{'draft':{'starts':'t'}}", "draft is true or false: starts never holds of it");
+	expect_when("{'title':{'re':'fix'},'message':{'re':'x$'}}", NULL);
+	expect_when("{'branch':{'re':'main'}}", "warning: branch: re searches anywhere, and this takes more than it shows: begin it with ^, end it with $;");
+	expect_when("{'repo':{'re':'^acme/'}}", "repo: re searches anywhere, and this takes more than it shows: end it with $;");
+	expect_when("{'any':[{'sender':{'re':['^a$','b$']}}]}", "sender: re searches anywhere, and this takes more than it shows: begin it with ^;");
+	expect_when("{'ref':{'re':'^refs/(heads|tags)/v1$'}}", NULL);
+	expect_when("{'sender':{'re':'^a$|^b$'}}", "W123");
+	expect_when("{'payload':{'ip':{'cidr':'10.0.0.0/33'}}}", "ip: cidr: '/33' is not from /0 to /32 [E124]");
+	expect_when("{'payload':{'ip':{'cidr':'localhost'}}}", "'localhost' is no network such as");
+	expect_when("{'payload':{'ip':{'cidr':'10.1.2.3/8'}}}", "has bits behind its prefix, and means 10.0.0.0/8 [W125]");
+	expect_when("{'branch':{'some':'x'}}", "branch is a string: some asks about the elements of a list");
+	expect_when("{'labels':{'some':{'name':'x'}}}", "labels holds strings, which have no parts");
+	expect_when("{'labels':{'every':{'begins':'x'}}}", "labels holds strings, which have no parts");
+	expect_when("{'labels':{'every':5}}", "labels.every is a list of strings, and never equals the number 5");
+	expect_when("{'payload':{'l':{'some':{'name':'x','has':'y'}}}}", "l.some: 'has' is an operator, and stands beside paths: write [\"[\\\"has\\\"]\"]");
+	expect_when("{'payload':{'l':{'some':{'a..b':1}}}}", "a key is empty");
+	expect_when("{'payload':{'l':{'some':{'a':{'gee':1}}}}}", "l.some.a: unknown operator 'gee', did you mean 'ge'?");
+	expect_when("{'payload':{'l':{'some':{}}}}", "l.some: an empty table tests nothing");
+	expect_when("{'payload':{'l':{'every':{'any':[{}],'b':1}}}}", "want a table of tests by path");
 	expect_when("{'branch':'refs/heads/main'}", "warning: branch is the short name: write \"main\"");
 	no_leaks();
 }
@@ -259,8 +285,12 @@ Test(check, every_operator_of_the_schema_compiles_and_every_row_says_what_it_is)
 	struct arena *a = arena_new();
 
 	for (size_t i = 0; i < schema_operator_count; i++) {
-		CLEANUP(freep) char *text = xprintf("{\"m\":{\"%s\":%s}}", schema_operators[i].name,
-						    schema_operators[i].operand == OPERAND_BOOL ? "true" : "\"x\"");
+		static const char *const operands[] = {
+			[OPERAND_SCALAR] = "{\"null\":1}", [OPERAND_ORDERED] = "1.5", [OPERAND_TEXT] = "\"x\"", [OPERAND_PATTERN] = "\"X*\"",
+			[OPERAND_REGEX] = "\"^x\"", [OPERAND_NETWORK] = "\"::/0\"", [OPERAND_BOOL] = "true", [OPERAND_TEST] = "\"x\"",
+		};
+		CLEANUP(freep) char *text = xprintf("{\"m\":{\"%s\":%s}}", schema_operators[i].name, operands[schema_operators[i].operand]);
+		cr_assert(schema_operators[i].doc && schema_operators[i].example);
 		struct diags d = { 0 };
 		struct predicate p;
 		struct node_doc *doc;

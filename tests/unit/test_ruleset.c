@@ -229,6 +229,31 @@ Test(why, goes_into_any_and_none)
 	no_leaks();
 }
 
+Test(why, of_elements_counts_those_that_pass_and_of_a_search_that_was_given_up_says_so)
+{
+	struct ruleset *rs = MUST_COMPILE("source", "s", "{'auth':'none'}",
+		RULE("all", "{'payload':{'checks':{'every':{'state':'ok'}}}}"), RULE("re", "{'payload':{'t':{'re':'^(a+)+$'}}}"));
+	struct buf json = BUF(BUF_UNLIMITED), why = BUF(BUF_UNLIMITED);
+
+	says(rs, "{\"checks\":[{\"state\":\"ok\"},{\"state\":\"bad\"},{}],\"t\":\"aa\"}", "[{\"rule\":\"all\",\"because\":\"checks: want every "
+	     "{ state: \\\"ok\\\" }, got 3 values, of which 1 pass; #2 does not\"}]");
+	says(rs, "{\"checks\":[],\"t\":\"aa\"}", "[{\"rule\":\"all\",\"because\":\"checks: want every { state: \\\"ok\\\" }, got no values\"}]");
+	says(rs, "{\"checks\":\"x\",\"t\":\"aa\"}", "[{\"rule\":\"all\",\"because\":\"checks: want every { state: \\\"ok\\\" }, got \\\"x\\\", which is no list\"}]");
+	buf_adds(&json, "{\"checks\":[{\"state\":\"ok\"}],\"t\":\"");
+	buf_adds(&why, "[{\"rule\":\"re\",\"because\":\"t: want matching \\\"^(a+)+$\\\", got \\\"");
+	for (int i = 0; i < 100; i++) {
+		buf_addc(&json, 'a');
+		buf_adds(&why, i < 80 ? "a" : "");
+	}
+	buf_adds(&json, "!\"}");
+	buf_adds(&why, "\\\"…; given up, which counts as no match: the search takes too many steps\"}]");
+	says(rs, buf_cstr(&json), buf_cstr(&why));
+	buf_fini(&json);
+	buf_fini(&why);
+	ruleset_unref(rs);
+	no_leaks();
+}
+
 Test(why, stops_at_fifty_rules_and_counts_the_rest)
 {
 	const char *decls[3 * 122 + 1] = { "source", "s", "{'auth':'none'}" };
