@@ -124,6 +124,7 @@ function secret(name) end
 ---@field when "always"|pushrod.when|pushrod.when[] what must hold of them; "always" for all of them
 ---@field unknown? "skip" "skip": do not fire on what the payload cannot tell; without it the rule fires, and says so
 ---@field enabled? boolean false: the rule is checked, listed and explained, and never fires
+---@field matrix? table<string, any>[]|table<string, (string|number|boolean)[]> one job for each cell: a list of cells, each perhaps with a `when`, or a product of values
 ---@field timeout? string the most that a job may take
 ---@field env? table<string, string> environment of all steps; {field} is the event's
 ---@field secrets? (string)[] names of the secrets that its jobs may read
@@ -220,6 +221,7 @@ function secret(name) end
 ---@field event pushrod.Event the event's fields, as `when` knows them; one that is missing is nil
 ---@field payload table the sender's JSON; a null member is nil
 ---@field headers table<string, string> of the delivery's request
+---@field matrix table<string, string|number|boolean>? the values of this job's cell, where the rule has a matrix
 ---@field rule string the rule's name
 ---@field id integer the job's number
 ---@field attempt integer 1, 2, …

@@ -135,7 +135,7 @@ static enum node_kind lua_kind(enum schema_kind kind)
 		return NODE_SECRET;
 	case SCHEMA_FUNCTION:
 		return NODE_FUNCTION;
-	case SCHEMA_TABLE: case SCHEMA_LIST: case SCHEMA_MAP: case SCHEMA_CONDITIONS: case SCHEMA_ANYTHING:
+	case SCHEMA_TABLE: case SCHEMA_LIST: case SCHEMA_MAP: case SCHEMA_CONDITIONS: case SCHEMA_MATRIX: case SCHEMA_ANYTHING:
 		return NODE_TABLE;
 	}
 	abort();
@@ -339,6 +339,8 @@ static void check_value(struct checker *c, const char *key, const struct schema_
 		say_type(c, key, types, n);
 	else if (t->kind == SCHEMA_CONDITIONS)
 		check_conditions(c, n);
+	else if (t->kind == SCHEMA_MATRIX)
+		check_matrix(c, n);
 	else if (t->kind == SCHEMA_TABLE)
 		check_table(c, key, t->table, n);
 	else if (t->kind == SCHEMA_LIST)
@@ -509,6 +511,7 @@ static void check_decl(struct checker *c, const struct check_decl *d)
 	}
 	int is_rule = s->table == schema_decl_find(SLICE("rule"))->table;
 	c->on = is_rule ? node_get(d->value, "on") : NULL;
+	c->matrix = is_rule ? node_get(d->value, "matrix") : NULL;
 	c->rule = d->name;
 	check_table(c, s->kind, s->table, d->value);
 	check_required(c, d, s->table);

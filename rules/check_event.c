@@ -5,6 +5,7 @@
 
 #include "rules/checker.h"
 #include "rules/normalise.h"
+#include "rules/template.h"
 
 #define WORDS_MAX 128
 #define ALL_FIELDS (~(uint64_t)0)
@@ -239,10 +240,15 @@ static void check_hole_on(struct checker *c, const struct node *text, int field,
 
 static void check_hole(struct checker *c, const struct node *text, struct slice name)
 {
+	struct slice in_matrix = template_matrix_name(name);
 	int field = field_find(name);
 
 	if (is_fact(name))
 		return;
+	if (in_matrix.len) {
+		check_matrix_name(c, text, in_matrix);
+		return;
+	}
 	if (field < 0) {
 		say_no_field(c, text, name);
 		return;
@@ -255,16 +261,19 @@ static void check_hole(struct checker *c, const struct node *text, struct slice 
 
 void check_template(struct checker *c, const struct node *text)
 {
-	struct slice rest = text->text, before, name, after;
+	struct slice rest = text->text, part;
 
-	while (slice_cut(rest, '{', &before, &rest)) {
-		if (slice_starts(rest, SLICE("{"))) {
-			rest = slice_from(rest, 1);
-		} else if (slice_cut(rest, '}', &name, &after)) {
-			check_hole(c, text, name);
-			rest = after;
-		} else {
+	for (;;)
+		switch (template_next(&rest, &part)) {
+		case TEMPLATE_END:
+			return;
+		case TEMPLATE_HOLE:
+			check_hole(c, text, part);
+			break;
+		case TEMPLATE_OPEN:
 			check_say(c, text, "E115", "a { that is never closed; {{ stands for a brace");
+			break;
+		case TEMPLATE_TEXT:
+			break;
 		}
-	}
 }

@@ -8,6 +8,7 @@ struct checker {
 	const struct check_context *ctx;
 	struct diags *out;
 	const struct node *on;          /* of the rule being checked; NULL outside of rules */
+	const struct node *matrix;      /* of that rule, NULL without */
 	struct slice rule;              /* its name */
 };
 
@@ -30,5 +31,8 @@ void check_conditions(struct checker *c, const struct node *when);
 /* check_event.c: a word of `on`; a template; which fields the events of `on` can have (all, where that is not known). */
 void check_event(struct checker *c, const struct node *word);
 void check_template(struct checker *c, const struct node *text);
+/* check_matrix.c: the matrix itself; the name x of {matrix.x}. */
+void check_matrix(struct checker *c, const struct node *matrix);
+void check_matrix_name(struct checker *c, const struct node *text, struct slice name);
 uint64_t check_event_fields(const struct checker *c, struct slice word);
 uint64_t check_fields_of_on(const struct checker *c);

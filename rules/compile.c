@@ -199,7 +199,7 @@ static int rule_compile(struct compiler *c, const struct decl *d, struct rule *r
 	const struct node *enabled = node_get(value, "enabled");
 	r->is_disabled = enabled && !enabled->integer;
 	return on_compile(c, node_get(value, "on"), r) | condition_compile(c, node_get(value, "when"), &r->when) |
-	       steps_compile(c, value, r);
+	       matrix_compile(c, node_get(value, "matrix"), r) | steps_compile(c, value, r);
 }
 
 static int compile_rules(struct compiler *c, const struct bundle *b)

@@ -53,6 +53,15 @@ struct step {
 	int64_t timeout_ms;             /* 0: the job's */
 	int allow_failure;
 };
+struct cell_value { const char *name, *text; };
+struct cell {                           /* of a matrix */
+	const char *text;               /* `cc=gcc part=web`: known by it, unique within its rule */
+	const char *json;               /* {"cc":"gcc","part":"web"} */
+	struct cell_value *values;      /* by name */
+	size_t n;
+	int line, col;
+	struct cond when;               /* COND_ALL; without kids it always holds */
+};
 struct rule {
 	const char *name, *file;
 	int line, col;
@@ -63,6 +72,8 @@ struct rule {
 	const char **secrets;
 	struct env_var *env;
 	struct step *steps;
+	struct cell *cells;             /* none without a matrix */
+	size_t n_cells;
 	int checkout, has_run;
 	int is_disabled;                /* enabled = false */
 	int skips_unknown;              /* unknown = "skip" */
@@ -123,6 +134,9 @@ int config_compile(struct compiler *c, const struct node *value);
 int source_compile(struct compiler *c, const struct node *value, struct source *out);
 int condition_compile(struct compiler *c, const struct node *when, struct cond *out);
 int steps_compile(struct compiler *c, const struct node *value, struct rule *r);         /* steps, env, secrets, run */
+int matrix_compile(struct compiler *c, const struct node *matrix, struct rule *r);      /* MATRIX may be NULL */
+const struct cell *cell_find(const struct rule *r, struct slice text);                  /* NULL where there is none */
+const char *cell_value(const struct cell *cell, struct slice name);                     /* NULL where it has none; CELL may be NULL */
 uint32_t subject_intern(struct compiler *c, enum subject_kind kind, int number, struct slice name);
 uint32_t question_intern(struct compiler *c, uint32_t subject, struct predicate *p);     /* P is taken */
 void interned_free(struct compiler *c);

@@ -129,17 +129,34 @@ static size_t rows_of(const struct cond *when, const struct cond **rows)
 	return when->kind == COND_ALL ? when->n : 1;
 }
 
-static int fires(const struct rule *r, enum truth t)
+static void cell_row(struct paper *p, const struct rule *r, const struct cell *cell)
 {
-	return !r->is_disabled && t != TRUTH_NO && (t == TRUTH_YES || !r->skips_unknown);
+	CLEANUP(buf_fini) struct buf line = BUF(BUF_UNLIMITED);
+	enum truth t = match_cond(p->m, &cell->when);
+
+	row_head(p, t, "cell");
+	buf_adds(&line, cell->text);
+	if (cell->when.n) {
+		buf_adds(&line, "  ");
+		phrase_cond(p->m, &cell->when, &line);
+	}
+	buf_add(p->out, buf_slice(&line));
+	row_end(p, r, &cell->when, t, columns(buf_slice(&line)));
 }
 
-static const char *verdict(const struct rule *r, enum truth t)
+static int fires(struct match *m, const struct rule *r)
+{
+	return !r->is_disabled && match_holds(m, r, &r->when) && match_runs_any_cell(m, r);
+}
+
+static const char *verdict(struct match *m, const struct rule *r, enum truth t)
 {
 	static const char *const verdicts[] = { "no match", "match, for all that is known", "match" };
 
 	if (r->is_disabled)
 		return "not enabled";
+	if (match_holds(m, r, &r->when) && !match_runs_any_cell(m, r))
+		return "no match, as no cell of its matrix runs";
 	return t == TRUTH_UNKNOWN && r->skips_unknown ? "no match, as unknown = \"skip\"" : verdicts[t];
 }
 
@@ -149,14 +166,14 @@ static void explain_rule(struct paper *p, const struct rule *r)
 	const struct cond *rows;
 	size_t n = rows_of(&r->when, &rows);
 
-	p->label_width = n ? 2 : 4;             /* "on", "when" */
+	p->label_width = n && !r->n_cells ? 2 : 4;      /* "on", "when", "cell" */
 	for (size_t i = 0; i < n; i++) {
 		size_t w = columns(slice_of(cond_label(p->m, &rows[i])));
 		p->label_width = w > p->label_width && w <= LABEL_MAX ? w : p->label_width;
 	}
 	painted(p, "1", r->name);
 	pad(p->out, columns(slice_of(r->name)), p->name_width + 3);
-	painted(p, fires(r, t) ? "32" : "31", verdict(r, t));
+	painted(p, fires(p->m, r) ? "32" : "31", verdict(p->m, r, t));
 	buf_addf(p->out, "   %s:%d\n", r->file, r->line);
 	row_head(p, TRUTH_YES, "on");
 	event_name(p->m, p->out);
@@ -167,6 +184,8 @@ static void explain_rule(struct paper *p, const struct rule *r)
 	}
 	for (size_t i = 0; i < n; i++)
 		row(p, r, &rows[i]);
+	for (size_t i = 0; i < r->n_cells; i++)
+		cell_row(p, r, &r->cells[i]);
 }
 
 /* The rules of the set that are not among LISTEN (ascending), a few by name. */
@@ -296,6 +315,25 @@ static void cond_json(struct match *m, const struct cond *c, struct buf *out)
 	buf_addc(out, '}');
 }
 
+static void cells_json(struct match *m, const struct rule *r, struct buf *out)
+{
+	if (!r->n_cells)
+		return;
+	buf_adds(out, ",\"cells\":[");
+	for (size_t i = 0; i < r->n_cells; i++) {
+		const struct cell *cell = &r->cells[i];
+		const struct cond *rows;
+		size_t n = rows_of(&cell->when, &rows);
+		buf_adds(out, i ? ",{" : "{");
+		add_text(out, "cell", cell->text);
+		buf_addf(out, ",\"result\":\"%s\",\"runs\":%s,\"conditions\":", truth_word(match_cond(m, &cell->when)),
+			 match_holds(m, r, &cell->when) ? "true" : "false");
+		conds_json(m, rows, n, out);
+		buf_addc(out, '}');
+	}
+	buf_addc(out, ']');
+}
+
 static void rule_json(struct match *m, const struct rule *r, struct buf *out)
 {
 	const struct cond *rows;
@@ -307,8 +345,9 @@ static void rule_json(struct match *m, const struct rule *r, struct buf *out)
 	add_text(out, "file", r->file);
 	enum truth t = match_cond(m, &r->when);
 	buf_addf(out, ",\"line\":%d,\"result\":\"%s\",\"fires\":%s%s,\"conditions\":", r->line, truth_word(t),
-		 fires(r, t) ? "true" : "false", r->is_disabled ? ",\"enabled\":false" : "");
+		 fires(m, r) ? "true" : "false", r->is_disabled ? ",\"enabled\":false" : "");
 	conds_json(m, rows, n, out);
+	cells_json(m, r, out);
 	buf_addc(out, '}');
 }
 

@@ -65,6 +65,7 @@ const struct job_word job_data[] = {
 	{ "event", "pushrod.Event", "the event's fields, as `when` knows them; one that is missing is nil" },
 	{ "payload", "table", "the sender's JSON; a null member is nil" },
 	{ "headers", "table<string, string>", "of the delivery's request" },
+	{ "matrix", "table<string, string|number|boolean>?", "the values of this job's cell, where the rule has a matrix" },
 	{ "rule", "string", "the rule's name" },
 	{ "id", "integer", "the job's number" },
 	{ "attempt", "integer", "1, 2, …" },

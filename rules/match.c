@@ -108,6 +108,20 @@ enum truth match_cond(struct match *m, const struct cond *c)
 	return c->kind == COND_ANY ? greatest : (enum truth)(TRUTH_YES - greatest);
 }
 
+int match_holds(struct match *m, const struct rule *r, const struct cond *c)
+{
+	enum truth t = match_cond(m, c);
+	return t == TRUTH_YES || (t == TRUTH_UNKNOWN && !r->skips_unknown);
+}
+
+int match_runs_any_cell(struct match *m, const struct rule *r)
+{
+	for (size_t i = 0; i < r->n_cells; i++)
+		if (match_holds(m, r, &r->cells[i].when))
+			return 1;
+	return r->n_cells == 0;
+}
+
 int match_fires(const struct match *m, uint32_t rule)
 {
 	for (size_t i = 0; i < m->n_fired; i++)
@@ -136,6 +150,32 @@ static void set_facts(struct match *m)
 		m->facts[i] = (struct value){ .kind = VALUE_STRING, .text = texts[i] };
 }
 
+static void add_cell(struct match *m, uint32_t cell)
+{
+	if (m->n_cells == m->cap_cells) {
+		m->cap_cells = m->cap_cells ? m->cap_cells * 2 : 16;
+		m->cells = xrealloc(m->cells, m->cap_cells * sizeof *m->cells);
+	}
+	m->cells[m->n_cells++] = cell;
+}
+
+/* Unknown, where any of what it runs for is. */
+static void fire(struct match *m, uint32_t rule)
+{
+	const struct rule *r = &m->rs->rules[rule];
+	struct fired f = { .rule = rule, .truth = match_cond(m, &r->when), .first_cell = (uint32_t)m->n_cells };
+
+	for (uint32_t i = 0; i < r->n_cells; i++) {
+		if (!match_holds(m, r, &r->cells[i].when))
+			continue;
+		enum truth t = match_cond(m, &r->cells[i].when);
+		f.truth = t < f.truth ? t : f.truth;
+		add_cell(m, i);
+	}
+	f.n_cells = (uint32_t)m->n_cells - f.first_cell;
+	m->fired[m->n_fired++] = f;
+}
+
 static void evaluate(struct match *m)
 {
 	struct rule_list *c = &m->candidates;
@@ -145,9 +185,8 @@ static void evaluate(struct match *m)
 	m->fired = xmalloc((c->n + 1) * sizeof *m->fired);
 	for (size_t i = 0; i < c->n; i++) {
 		const struct rule *r = &m->rs->rules[c->list[i]];
-		enum truth t = match_cond(m, &r->when);
-		if (t == TRUTH_YES || (t == TRUTH_UNKNOWN && !r->skips_unknown))
-			m->fired[m->n_fired++] = (struct fired){ c->list[i], t };
+		if (match_holds(m, r, &r->when) && match_runs_any_cell(m, r))
+			fire(m, c->list[i]);
 	}
 }
 
@@ -193,6 +232,7 @@ void match_free(struct match *m)
 	free(m->answers);
 	rule_list_fini(&m->candidates);
 	free(m->fired);
+	free(m->cells);
 	ruleset_unref(m->rs);
 	free(m);
 }
@@ -207,6 +247,17 @@ size_t match_count(const struct match *m)
 const struct rule *match_rule(const struct match *m, size_t i)
 {
 	return &m->rs->rules[m->fired[i].rule];
+}
+
+size_t match_cell_count(const struct match *m, size_t i)
+{
+	return match_rule(m, i)->n_cells ? m->fired[i].n_cells : 1;
+}
+
+const char *match_cell(const struct match *m, size_t i, size_t cell)
+{
+	const struct rule *r = match_rule(m, i);
+	return r->n_cells ? r->cells[m->cells[m->fired[i].first_cell + cell]].text : "";
 }
 
 const char *match_event(const struct match *m)

@@ -3,7 +3,11 @@
 #include "rules/compiled.h"
 #include "rules/index.h"
 
-struct fired { uint32_t rule; enum truth truth; };      /* YES, or UNKNOWN: it fires and says so */
+struct fired {
+	uint32_t rule;
+	enum truth truth;               /* YES, or UNKNOWN: it fires and says so */
+	uint32_t first_cell, n_cells;   /* of match.cells: those that run */
+};
 struct match {
 	struct ruleset *rs;             /* owned reference */
 	struct delivery_view delivery;  /* borrowed */
@@ -20,15 +24,22 @@ struct match {
 	struct rule_list candidates;
 	struct fired *fired;
 	size_t n_fired;
+	uint32_t *cells;                /* numbers of cells, of one fired rule after the other */
+	size_t n_cells, cap_cells;
 };
 
 /* What the delivery holds of a subject. Borrowed until the next call. Not for other threads: it fills memory. */
 const struct finding *match_look(struct match *m, uint32_t subject);
 enum truth match_answer(struct match *m, uint32_t question);
 enum truth match_cond(struct match *m, const struct cond *c);
+/* A condition of rule R, its own or a cell's, as R takes what is unknown. */
+int match_holds(struct match *m, const struct rule *r, const struct cond *c);
+int match_runs_any_cell(struct match *m, const struct rule *r);                 /* also without a matrix */
 int match_fires(const struct match *m, uint32_t rule);
 /* Why a rule did not fire, in one line: `branch: want "main", got "dev"`. For such a rule only. */
 void match_because(struct match *m, const struct rule *r, struct buf *out);
+/* The same of a condition that does not hold. */
+void match_because_cond(struct match *m, const struct cond *c, struct buf *out);
 
 /* phrase.c: a question and its answer in words. */
 const char *subject_label(const struct match *m, uint32_t question);            /* "branch", "a.b" */

@@ -357,14 +357,39 @@ void phrase_unknowns(struct match *m, const struct cond *c, struct buf *out)
 	phrase_answer(m, c->question, TRUTH_UNKNOWN, out);
 }
 
+void match_because_cond(struct match *m, const struct cond *c, struct buf *out)
+{
+	if (match_cond(m, c) == TRUTH_NO) {
+		because(m, c, out);
+		return;
+	}
+	CLEANUP(buf_fini) struct buf unknowns = BUF(BUF_UNLIMITED);
+	phrase_unknowns(m, c, &unknowns);
+	buf_add(out, buf_slice(&unknowns));
+	buf_adds(out, ", and the rule says unknown = \"skip\"");
+}
+
+/* The `when` of every cell fails: say of the first few why. */
+static void because_of_cells(struct match *m, const struct rule *r, struct buf *out)
+{
+	buf_adds(out, "no cell of its matrix runs: ");
+	for (size_t i = 0; i < r->n_cells; i++) {
+		if (i == BECAUSE_MAX) {
+			buf_adds(out, "; …");
+			return;
+		}
+		buf_addf(out, "%s%s (", i ? "; " : "", r->cells[i].text);
+		match_because_cond(m, &r->cells[i].when, out);
+		buf_addc(out, ')');
+	}
+}
+
 void match_because(struct match *m, const struct rule *r, struct buf *out)
 {
-	if (r->is_disabled) {
+	if (r->is_disabled)
 		buf_adds(out, "it is not enabled");
-	} else if (match_cond(m, &r->when) == TRUTH_NO) {
-		because(m, &r->when, out);
-	} else {
-		phrase_unknowns(m, &r->when, out);
-		buf_adds(out, ", and the rule says unknown = \"skip\"");
-	}
+	else if (match_holds(m, r, &r->when))
+		because_of_cells(m, r, out);
+	else
+		match_because_cond(m, &r->when, out);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "rules/compiled.h"
+#include "rules/template.h"
 
 /* ---- compile ---- */
 
@@ -91,58 +92,14 @@ int steps_compile(struct compiler *c, const struct node *value, struct rule *r)
 
 /* ---- plan ---- */
 
-static void add_scalar(json_t *v, struct buf *out)
-{
-	if (json_is_string(v))
-		buf_add(out, (struct slice){ json_string_value(v), json_string_length(v) });
-	else if (json_is_integer(v))
-		buf_addi(out, json_integer_value(v));
-	else if (json_is_boolean(v))
-		buf_adds(out, json_is_true(v) ? "true" : "false");
-}
+struct filling { json_t *event; const struct cell *cell; };
 
-/* A field's text: nothing where the event has none, a list one to a line. */
-static void add_field(json_t *event, struct slice name, struct buf *out)
-{
-	json_t *v = json_object_getn(event, name.ptr, name.len), *item;
-	size_t i;
-
-	if (!json_is_array(v)) {
-		add_scalar(v, out);
-		return;
-	}
-	json_array_foreach(v, i, item) {
-		buf_adds(out, i ? "\n" : "");
-		add_scalar(item, out);
-	}
-}
-
-/* "{field}" is filled, "{{" is a brace, and a brace that closes nowhere is itself. */
-static void fill(const char *template, json_t *event, struct buf *out)
-{
-	struct slice rest = slice_of(template), before, name, after;
-
-	while (slice_cut(rest, '{', &before, &rest)) {
-		buf_add(out, before);
-		if (slice_starts(rest, SLICE("{"))) {
-			buf_addc(out, '{');
-			rest = slice_from(rest, 1);
-		} else if (slice_cut(rest, '}', &name, &after)) {
-			add_field(event, name, out);
-			rest = after;
-		} else {
-			buf_addc(out, '{');
-		}
-	}
-	buf_add(out, before);
-}
-
-static void add_env(const struct env_var *env, size_t n, json_t *event, struct buf *out)
+static void add_env(const struct env_var *env, size_t n, const struct filling *with, struct buf *out)
 {
 	buf_addc(out, '{');
 	for (size_t i = 0; i < n; i++) {
 		CLEANUP(buf_fini) struct buf value = BUF(BUF_UNLIMITED);
-		fill(env[i].value, event, &value);
+		template_fill(env[i].value, with->event, with->cell, &value);
 		buf_adds(out, i ? "," : "");
 		buf_add_json(out, slice_of(env[i].name));
 		buf_addc(out, ':');
@@ -161,7 +118,7 @@ static void add_texts(const char *const *list, size_t n, struct buf *out)
 	buf_addc(out, ']');
 }
 
-static void add_step(const struct step *s, json_t *event, struct buf *out)
+static void add_step(const struct step *s, const struct filling *with, struct buf *out)
 {
 	buf_adds(out, "{\"name\":");
 	buf_add_json(out, slice_of(s->name));
@@ -180,35 +137,45 @@ static void add_step(const struct step *s, json_t *event, struct buf *out)
 	}
 	if (s->n_env) {
 		buf_adds(out, ",\"env\":");
-		add_env(s->env, s->n_env, event, out);
+		add_env(s->env, s->n_env, with, out);
 	}
 	buf_adds(out, s->allow_failure ? ",\"allow_failure\":true}" : "}");
 }
 
-int rule_plan_json(const struct rule *r, struct slice event_json, struct buf *out, struct err *e)
+static void add_plan(const struct rule *r, const struct filling *with, struct buf *out)
 {
-	json_error_t at;
-	json_t *event = json_loadb(event_json.ptr ? event_json.ptr : "", event_json.len, 0, &at);
-
-	if (!json_is_object(event)) {
-		json_decref(event);
-		return err_set(e, ERR_INPUT, "the event is not a JSON object");
-	}
 	buf_adds(out, "{\"rule\":");
 	buf_add_json(out, slice_of(r->name));
+	if (with->cell)
+		buf_addf(out, ",\"matrix\":%s", with->cell->json);
 	buf_adds(out, ",\"steps\":[");
 	for (size_t i = 0; i < r->n_steps; i++) {
 		buf_adds(out, i ? "," : "");
-		add_step(&r->steps[i], event, out);
+		add_step(&r->steps[i], with, out);
 	}
 	buf_adds(out, "],\"env\":");
-	add_env(r->env, r->n_env, event, out);
+	add_env(r->env, r->n_env, with, out);
 	buf_addf(out, ",\"checkout\":%s,\"has_run\":%s,\"secrets\":", r->checkout ? "true" : "false",
 		 r->has_run ? "true" : "false");
 	add_texts(r->secrets, r->n_secrets, out);
 	buf_addc(out, '}');
-	json_decref(event);
-	return 0;
+}
+
+int rule_plan_json(const struct rule *r, struct slice cell, struct slice event_json, struct buf *out, struct err *e)
+{
+	json_error_t at;
+	struct filling with = { .cell = cell_find(r, cell) };
+
+	if (cell.len && !with.cell)
+		return err_set(e, ERR_BUG, "rule '%s' has no cell '" SLICE_FMT "'", r->name, SLICE_ARG(slice_upto(cell, 100)));
+	with.event = json_loadb(event_json.ptr ? event_json.ptr : "", event_json.len, 0, &at);
+	if (json_is_object(with.event))
+		add_plan(r, &with, out);
+	else
+		err_set(e, ERR_INPUT, "the event is not a JSON object");
+	int r_bad = json_is_object(with.event) ? 0 : -1;
+	json_decref(with.event);
+	return r_bad;
 }
 
 void rule_describe_json(const struct rule *r, struct buf *out)
@@ -226,6 +193,12 @@ void rule_describe_json(const struct rule *r, struct buf *out)
 	for (size_t i = 0; i < r->n_steps; i++) {
 		buf_adds(out, i ? "," : "");
 		buf_add_json(out, slice_of(r->steps[i].name));
+	}
+	if (r->n_cells)
+		buf_adds(out, "],\"cells\":[");
+	for (size_t i = 0; i < r->n_cells; i++) {
+		buf_adds(out, i ? "," : "");
+		buf_add_json(out, slice_of(r->cells[i].text));
 	}
 	buf_adds(out, r->is_disabled ? "],\"enabled\":false}" : "]}");
 }

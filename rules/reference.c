@@ -33,9 +33,10 @@ static void add_table(struct told_tables *all, size_t parent, const struct schem
 	assert(all->n < REFERENCE_TABLES_MAX);
 	struct told_table *told = &all->list[self];
 	*told = (struct told_table){ .table = t, .decl = all->list[parent].decl, .key = key, .in_list = in_list, .parent = parent };
-	snprintf(told->name, sizeof told->name, "%.60s.%.30s", all->list[parent].name, key->name);
+	CLEANUP(freep) char *above = xstrdup(all->list[parent].name);
+	snprintf(told->name, sizeof told->name, "%.60s.%.30s", above, key->name);
 	for (int n = 2; is_taken(all, told->name); n++)
-		snprintf(told->name, sizeof told->name, "%.60s.%.24s%d", all->list[parent].name, key->name, n);
+		snprintf(told->name, sizeof told->name, "%.60s.%.24s%d", above, key->name, n);
 	all->n++;
 	for (size_t i = 0; i < t->n; i++)
 		add_types(all, self, &t->keys[i], t->keys[i].types, 0);

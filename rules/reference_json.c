@@ -3,6 +3,7 @@
  * a secret is { "secret": "name" }, a function { "function": true }, a list that has `except` beside it { "list": […], … }. */
 #include <string.h>
 
+#include "rules/matrix.h"
 #include "rules/normalise.h"
 #include "rules/reference.h"
 #include "rules/referring.h"
@@ -31,6 +32,17 @@ static void add_words(const char *const *words, struct buf *out)
 	buf_adds(out, "]}");
 }
 
+static void add_matrix(struct buf *out)
+{
+	static const char scalar[] = "{\"type\":[\"string\",\"number\",\"boolean\"]}";
+
+	buf_addf(out, "{\"anyOf\":[{\"type\":\"array\",\"minItems\":1,\"maxItems\":%d,\"items\":{\"type\":\"object\",\"minProperties\":1,"
+		 "\"properties\":{\"when\":", MATRIX_MAX_CELLS);
+	add_ref("conditions", out);
+	buf_addf(out, "},\"additionalProperties\":%s}},{\"type\":\"object\",\"minProperties\":1,\"additionalProperties\":"
+		 "{\"type\":\"array\",\"minItems\":1,\"items\":%s}}]}", scalar, scalar);
+}
+
 static void add_type(const struct told_tables *all, const struct schema_type *t, struct buf *out)
 {
 	switch (t->kind) {
@@ -51,6 +63,7 @@ static void add_type(const struct told_tables *all, const struct schema_type *t,
 	case SCHEMA_FUNCTION: add_ref("function", out); return;
 	case SCHEMA_TABLE: add_ref(told_table_name(all, t->table), out); return;
 	case SCHEMA_CONDITIONS: add_ref("conditions", out); return;
+	case SCHEMA_MATRIX: add_matrix(out); return;
 	case SCHEMA_LIST:
 		buf_addf(out, "{\"type\":\"array\",\"minItems\":%lld,\"items\":", (long long)t->min);
 		add_types(all, t->of, out);

@@ -41,6 +41,7 @@ static void add_type(const struct told_tables *all, const struct schema_type *t,
 	case SCHEMA_FUNCTION: buf_adds(out, "fun(job: pushrod.Job)"); return;
 	case SCHEMA_TABLE: buf_addf(out, "pushrod.%s", told_table_name(all, t->table)); return;
 	case SCHEMA_CONDITIONS: buf_adds(out, "\"always\"|pushrod.when|pushrod.when[]"); return;
+	case SCHEMA_MATRIX: buf_adds(out, "table<string, any>[]|table<string, (string|number|boolean)[]>"); return;
 	case SCHEMA_LIST:
 		buf_addc(out, '(');
 		add_types(all, t->of, out);

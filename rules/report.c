@@ -91,19 +91,40 @@ void match_summary_json(const struct match *m, struct buf *out)
 struct telling {
 	struct match *m;                /* its memory of answers is filled on */
 	struct buf *out;
-	size_t told;
+	size_t told;                    /* rules */
+	size_t cells;
 };
+
+static void tell_one(struct telling *t, const struct rule *r, const struct cell *cell)
+{
+	CLEANUP(buf_fini) struct buf because = BUF(BECAUSE_MAX_BYTES);
+
+	buf_adds(t->out, t->told + t->cells ? ",{" : "{");
+	add_member(t->out, "rule", slice_of(r->name));
+	if (cell) {
+		add_member(t->out, "cell", slice_of(cell->text));
+		match_because_cond(t->m, &cell->when, &because);
+	} else {
+		match_because(t->m, r, &because);
+	}
+	add_member(t->out, "because", slice_of(buf_cstr(&because)));
+	buf_addc(t->out, '}');
+}
 
 static void tell(struct telling *t, uint32_t rule)
 {
-	CLEANUP(buf_fini) struct buf because = BUF(BECAUSE_MAX_BYTES);
-	const struct rule *r = &t->m->rs->rules[rule];
+	tell_one(t, &t->m->rs->rules[rule], NULL);
+	t->told++;
+}
 
-	match_because(t->m, r, &because);
-	buf_adds(t->out, t->told++ ? ",{" : "{");
-	add_member(t->out, "rule", slice_of(r->name));
-	add_member(t->out, "because", slice_of(buf_cstr(&because)));
-	buf_addc(t->out, '}');
+/* The cells of rules that fired, which do not run themselves. */
+static void tell_cells(struct telling *t, const struct rule *r)
+{
+	for (size_t i = 0; i < r->n_cells && t->cells < WHY_MAX_RULES; i++)
+		if (!match_holds(t->m, r, &r->cells[i].when)) {
+			tell_one(t, r, &r->cells[i]);
+			t->cells++;
+		}
 }
 
 static int has(const struct rule_list *l, uint32_t rule)
@@ -132,6 +153,8 @@ void match_why_json(const struct match *m, struct buf *out)
 	index_rules(m->rs->index, &m->listening, &all);
 	listen = all.n - m->n_fired;
 	buf_addc(out, '[');
+	for (size_t i = 0; i < m->n_fired; i++)
+		tell_cells(&t, match_rule(m, i));
 	for (size_t i = 0; i < m->candidates.n && t.told < WHY_MAX_RULES; i++) {
 		if (next < m->n_fired && m->fired[next].rule == m->candidates.list[i])
 			next++;
@@ -161,6 +184,8 @@ void match_matched_notes_json(const struct match *m, struct buf *out)
 		if (m->fired[i].truth != TRUTH_UNKNOWN)
 			continue;
 		phrase_unknowns(asked, &r->when, &note);
+		for (size_t k = 0; k < r->n_cells && !note.len; k++)
+			phrase_unknowns(asked, &r->cells[k].when, &note);
 		buf_adds(out, n++ ? ",{" : "{");
 		add_member(out, "rule", slice_of(r->name));
 		add_member(out, "note", slice_of(buf_cstr(&note)));

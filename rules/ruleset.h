@@ -47,12 +47,14 @@ const char *rule_file(const struct rule *r);
 int rule_line(const struct rule *r);
 int64_t rule_timeout_ms(const struct rule *r);
 const char *const *rule_secrets(const struct rule *r, size_t *n);       /* names the job may read */
-void rule_describe_json(const struct rule *r, struct buf *out);         /* {"name","file","line","on":[…],"steps":[names]}, "enabled":false */
+/* {"name","file","line","on":[…],"steps":[names]}, where there are such: "cells":[texts], "enabled":false */
+void rule_describe_json(const struct rule *r, struct buf *out);
 /* {"rule":…,"steps":[{"name","sh" or "exec":[argv],"timeout_ms","cwd","env":{…},"allow_failure":true}…],"env":{…},
  * "checkout":true,"has_run":false,"secrets":[…]}: what the job process needs to know besides the file's text; members of a
- * step that were not written are left out. {field} in env is filled from EVENT_JSON: nothing where the event has no such
- * field, a list one to a line. -1: EVENT_JSON is no object (ERR_INPUT). */
-int rule_plan_json(const struct rule *r, struct slice event_json, struct buf *out, struct err *e) MUST_USE;
+ * step that were not written are left out, as is "matrix":{…} without one. {field} in env is filled from EVENT_JSON, {matrix.x}
+ * from CELL: nothing where the event has no such field, a list one to a line. CELL: its text, len 0 without a matrix. -1:
+ * EVENT_JSON is no object (ERR_INPUT), the rule has no such cell (ERR_BUG). */
+int rule_plan_json(const struct rule *r, struct slice cell, struct slice event_json, struct buf *out, struct err *e) MUST_USE;
 struct slice ruleset_file_source(const struct ruleset *rs, const char *file);           /* Lua text */
 void ruleset_modules_json(const struct ruleset *rs, struct buf *out);                   /* {"name":"text"} */
 
@@ -85,19 +87,24 @@ int ruleset_match(const struct ruleset *rs, const struct delivery_view *d, struc
 void match_free(struct match *m);
 size_t match_count(const struct match *m);
 const struct rule *match_rule(const struct match *m, size_t i);         /* those that fire, in file order */
+/* Of rule I: one for a rule without a matrix, whose text is "". */
+size_t match_cell_count(const struct match *m, size_t i);
+const char *match_cell(const struct match *m, size_t i, size_t cell);
 const char *match_event(const struct match *m);                         /* common event, "push", "" where none */
 const char *match_action(const struct match *m);
 /* The normalised event: source, provider, event (common, else native), action, native, delivery, received (ms), the fields
  * that it has, and "unknown":[names] of those that its payload cannot tell. */
 void match_event_json(const struct match *m, struct buf *out);
 void match_summary_json(const struct match *m, struct buf *out);        /* repo ref sha title sender, present ones */
-/* [{"rule","because"}]: listen, did not fire; the nearest misses first, 50 at most, then {"rule":"","because":"and N more"}. */
+/* [{"rule","because"}]: listen, did not fire; with "cell": the rule fired, and not for this cell of its matrix. The nearest misses
+ * first, 50 at most, then {"rule":"","because":"and N more"}. */
 void match_why_json(const struct match *m, struct buf *out);
 void match_matched_notes_json(const struct match *m, struct buf *out);  /* [{"rule","note"}]: fired on an unknown, says so */
 /* Every condition of every rule that listens (and the names of those that do not): wanted, got, place. */
 void match_explain(const struct match *m, struct buf *out, int colour);
 /* {"source","event","action","rules":N,"listen":N,"match":N,"explained":[{"rule","file","line","result":"yes|no|unknown",
- * "fires":bool,("enabled":false,)"conditions":[{"name","result","line","col","want","got","text"} | {"name":"any|all|none",…,"conditions":[…]}]}]} */
+ * "fires":bool,("enabled":false,)"conditions":[{"name","result","line","col","want","got","text"} | {"name":"any|all|none",…,"conditions":[…]}],
+ * ("cells":[{"cell","result","runs","conditions"}])}]} */
 void match_explain_json(const struct match *m, struct buf *out);
 /* The same of one rule of M's set; "explained" is empty where it does not listen. */
 void match_explain_rule(const struct match *m, const struct rule *r, struct buf *out, int colour);

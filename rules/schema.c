@@ -103,6 +103,8 @@ static const struct schema_key rule_keys[] = {
 	{ "unknown", TYPES(WORD("skip")), 0, "\"skip\": do not fire on what the payload cannot tell; without it the rule fires, and says so",
 	  "\"skip\"" },
 	{ "enabled", TYPES(BOOL), 0, "false: the rule is checked, listed and explained, and never fires", "false" },
+	{ "matrix", TYPES(OF(SCHEMA_MATRIX)), 0, "one job for each cell: a list of cells, each perhaps with a `when`, or a product of values",
+	  "{ { part = \"web\", cc = \"gcc\", when = { paths = \"web/**\" } }, { part = \"api\", cc = \"clang\" } }" },
 	{ "timeout", TYPES(DURATION(SECOND, 30 * DAY)), 0, "the most that a job may take", "\"20m\"" },
 	{ "env", env_types, 0, "environment of all steps; {field} is the event's", "{ TITLE = \"{title}\" }" },
 	{ "secrets", TYPES(LIST(OF(SCHEMA_NAME))), 0, "names of the secrets that its jobs may read", "{ \"npm-token\" }" },

@@ -25,6 +25,7 @@ enum schema_kind {
 	SCHEMA_LIST,                    /* at least MIN items, each of a type of OF */
 	SCHEMA_MAP,                     /* any key that is a name of an environment variable; values of a type of OF */
 	SCHEMA_CONDITIONS,              /* what `when` holds */
+	SCHEMA_MATRIX,                  /* a list of cells, or a product of lists of values */
 	SCHEMA_ANYTHING,                /* has its own compiler: a provider's descriptor */
 };
 

@@ -307,6 +307,10 @@ static void add_matched(const struct arrival *a, struct buf *out)
 	for (int i = 0; i < s->n_jobs; i++) {
 		buf_adds(out, i ? ",{\"rule\":" : "{\"rule\":");
 		buf_add_json(out, slice_of(s->jobs[i].rule));
+		if (s->jobs[i].cell) {
+			buf_adds(out, ",\"cell\":");
+			buf_add_json(out, slice_of(s->jobs[i].cell));
+		}
 		buf_addf(out, ",\"job\":%" PRId64 ",\"url\":", s->jobs[i].job);
 		CLEANUP(freep) char *url = xprintf("%s/jobs/%" PRId64, a->edition->url, s->jobs[i].job);
 		buf_add_json(out, slice_of(url));

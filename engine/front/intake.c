@@ -33,6 +33,11 @@ void intake_add_urls(struct slice json, const char *base_url, struct buf *out)
 		CLEANUP(freep) char *url = xprintf("%s/jobs/%lld", base_url, (long long)job);
 		buf_adds(out, i ? ",{\"rule\":" : "{\"rule\":");
 		buf_add_json(out, slice_of(rule ? rule : ""));
+		const char *cell = json_string_value(json_object_get(item, "cell"));
+		if (cell) {
+			buf_adds(out, ",\"cell\":");
+			buf_add_json(out, slice_of(cell));
+		}
 		buf_addf(out, ",\"job\":%lld,\"url\":", (long long)job);
 		buf_add_json(out, slice_of(url));
 		buf_addc(out, '}');

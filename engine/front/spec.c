@@ -122,7 +122,7 @@ static int write_spec(struct buf *out, const struct claim *c, const struct rules
 	buf_adds(out, ",\"modules\":");
 	ruleset_modules_json(rs, out);
 	buf_adds(out, ",\"plan\":");
-	if (rule_plan_json(rule, slice_of(c->event_json), out, e) < 0)
+	if (rule_plan_json(rule, slice_of(c->cell), slice_of(c->event_json), out, e) < 0)
 		return -1;
 	add_raw(out, "event", c->event_json);
 	add_raw(out, "headers", c->headers_json);

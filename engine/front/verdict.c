@@ -27,17 +27,25 @@ static void fill_columns(struct submit *s, const struct ruleset *rs, const struc
 	s->ruleset = xstrdup(ruleset_sha256(rs));
 }
 
+/* A slot is of a rule and a cell. */
+static struct submit_job job_of(const struct rule *rule, const char *cell)
+{
+	return (struct submit_job){ .rule = rule_name(rule), .file = rule_file(rule), .cell = *cell ? xstrdup(cell) : NULL,
+		.queue = xprintf("%s %s%s%s", rule_file(rule), rule_name(rule), *cell ? " " : "", cell), .queue_limit = 1,
+		.timeout_ms = rule_timeout_ms(rule) };
+}
+
 static void fill_jobs(struct submit *s, const struct match *m)
 {
-	size_t n = match_count(m);
+	size_t n = 0, at = 0;
 
+	for (size_t i = 0; i < match_count(m); i++)
+		n += match_cell_count(m, i);
 	s->jobs = xcalloc(n, sizeof *s->jobs);
 	s->n_jobs = (int)n;
-	for (size_t i = 0; i < n; i++) {
-		const struct rule *rule = match_rule(m, i);
-		s->jobs[i] = (struct submit_job){ .rule = rule_name(rule), .file = rule_file(rule), .queue_limit = 1,
-			.queue = xprintf("%s %s", rule_file(rule), rule_name(rule)), .timeout_ms = rule_timeout_ms(rule) };
-	}
+	for (size_t i = 0; i < match_count(m); i++)
+		for (size_t k = 0; k < match_cell_count(m, i); k++)
+			s->jobs[at++] = job_of(match_rule(m, i), match_cell(m, i, k));
 }
 
 int verdict_make(const struct ruleset *rs, const struct delivery_view *d, struct submit *s, struct verdict *out, struct err *e)

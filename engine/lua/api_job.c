@@ -96,6 +96,8 @@ void api_push_job(lua_State *lua, struct attempt *a)
 		values_push(lua, json_object_get(a->spec, data[i][1]));
 		lua_setfield(lua, -2, data[i][0]);
 	}
+	values_push(lua, json_object_get(json_object_get(a->spec, "plan"), "matrix"));
+	lua_setfield(lua, -2, "matrix");
 	if (a->tree) {
 		lua_pushstring(lua, a->tree);
 		lua_setfield(lua, -2, "tree");

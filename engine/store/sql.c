@@ -37,7 +37,7 @@ static const char *const texts[SQL_COUNT] = {
 		"INSERT INTO job(id, delivery, rule, queue, state, attempt, timeout_ms, queued_ms, change, reason)"
 		" VALUES(?1, ?2, ?3, ?4, 2, 0, ?5, ?6, ?7, '')",
 	[SQL_FIRST_JOBS] =
-		"SELECT r.name, j.id FROM job j JOIN rule r ON r.id=j.rule WHERE j.delivery=?1 AND j.rerun=0 ORDER BY j.id",
+		"SELECT r.name, j.id, r.cell FROM job j JOIN rule r ON r.id=j.rule WHERE j.delivery=?1 AND j.rerun=0 ORDER BY j.id",
 
 	[SQL_READY] = "SELECT id, head FROM queue WHERE head IS NOT NULL AND running < lim ORDER BY head LIMIT 1",
 	[SQL_NEXT_IN_QUEUE] = "SELECT id FROM job WHERE queue=?1 AND state=2 AND id>?2 ORDER BY id LIMIT 1",

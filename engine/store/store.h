@@ -60,7 +60,7 @@ struct submit {
 	/* out */
 	enum store_outcome outcome;     /* OK, DUPLICATE, UNKNOWN */
 	int64_t delivery;
-	char *first_jobs_json;          /* DUPLICATE: [{"rule":…,"job":…}] of the first one */
+	char *first_jobs_json;          /* DUPLICATE: [{"rule":…,("cell":…,)"job":…}] of the first one */
 };
 /* When a job of it is claimed at once, body, event_json and headers_json move on into the claim: after the reply they may
  * be empty. */

@@ -232,6 +232,8 @@ static enum db_rc first_jobs(struct writer *w, struct submit *r)
 	for (; rc == DB_ROW; rc = db_step(&w->db, row)) {
 		buf_adds(&json, json.len > 1 ? ",{\"rule\":" : "{\"rule\":");
 		buf_add_json(&json, column_slice(row, 0));
+		if (column_slice(row, 2).len)
+			row_add_text(&json, "cell", row, 2);
 		buf_addf(&json, ",\"job\":%lld}", (long long)sqlite3_column_int64(row, 1));
 	}
 	buf_addc(&json, ']');

@@ -24,7 +24,7 @@ static void use(struct ruleset *rs)
 		match_event_json(m, &out);
 		for (size_t k = 0; k < match_count(m); k++) {
 			CLEANUP(buf_fini) struct buf plan = BUF(1 << 20);
-			if (rule_plan_json(match_rule(m, k), buf_slice(&out), &plan, &e) < 0)
+			if (rule_plan_json(match_rule(m, k), slice_of(match_cell(m, k, 0)), buf_slice(&out), &plan, &e) < 0)
 				abort();
 		}
 		match_free(m);

@@ -309,3 +309,39 @@ Test(check, every_operator_of_the_schema_compiles_and_every_row_says_what_it_is)
 	arena_free(a);
 	no_leaks();
 }
+
+Test(check, a_matrix_has_two_forms_and_its_names_are_known)
+{
+	static const struct { const char *matrix, *want; } t[] = {
+		{ "[{'cc':'gcc','n':1,'f':1.5,'on':true,'when':{'branch':'main'}}]", NULL },
+		{ "{'cc':['gcc','clang']}", NULL },
+		{ "{'cc':'gcc'}", "'cc' wants a list of values" },
+		{ "{'cc':[]}", "'cc' wants a list of values" },
+		{ "{'cc':[['gcc']]}", "'cc' wants a string, a number, true or false, got a table" },
+		{ "[{'cc':{'$secret':'x'}}]", "'cc' wants a string, a number, true or false, got secret" },
+		{ "[{'when':{'branch':'main'}}]", "this cell has no value" },
+		{ "[{'cc':'gcc','when':{'brunch':'main'}}]", "did you mean 'branch'" },
+		{ "['gcc']", "a cell is a table of names and values" },
+		{ "{'when':{'branch':'main'}}", "a product has no when" },
+		{ "{'a-b':['x']}", "a name is made of letters" },
+		{ "{'#':[{'cc':'gcc'}],'os':['x']}", "a list of cells holds no 'os'" },
+		{ "{}", "there is no cell in it" },
+		{ "'gcc'", "matrix: want a list of cells or a table of lists, got \"gcc\"" },
+	};
+	for (size_t i = 0; i < COUNT(t); i++) {
+		CLEANUP(freep) char *members = xprintf("'on':'push','when':'always'" RUN ",'matrix':%s", t[i].matrix);
+		expect_rule(members, t[i].want);
+	}
+	static const struct { const char *matrix, *hole, *want; } holes[] = {
+		{ ",'matrix':{'cc':['gcc']}", "{matrix.cc}", NULL },
+		{ ",'matrix':[{'cc':'gcc'},{'os':'x'}]", "{matrix.cc}", "{matrix.cc}: cell 2 of the matrix has no such value" },
+		{ ",'matrix':{'compiler':['gcc']}", "{matrix.compilr}", "the matrix has no such value, did you mean 'compiler'?" },
+		{ ",'matrix':[{'cc':'gcc','when':{'branch':'x'}}]", "{matrix.when}", "cell 1 of the matrix has no such value" },
+		{ "", "{matrix.cc}", "{matrix.cc}: the rule has no matrix" },
+	};
+	for (size_t i = 0; i < COUNT(holes); i++) {
+		CLEANUP(freep) char *members = xprintf("'on':'push','when':'always'" RUN ",'env':{'X':'%s'}%s", holes[i].hole, holes[i].matrix);
+		expect_rule(members, holes[i].want);
+	}
+	no_leaks();
+}

@@ -160,7 +160,7 @@ Test(plan, holds_the_steps_and_fills_templates_from_the_event)
 	struct err e;
 	size_t n;
 
-	cr_assert_eq(rule_plan_json(r, SLICE("{\"title\":\"Fix \\\"it\\\" $(x)\",\"paths\":[\"a\",\"b\"],\"number\":7}"), &out, &e), 0);
+	cr_assert_eq(rule_plan_json(r, SLICE_NULL, SLICE("{\"title\":\"Fix \\\"it\\\" $(x)\",\"paths\":[\"a\",\"b\"],\"number\":7}"), &out, &e), 0);
 	cr_assert_str_eq(buf_cstr(&out),
 		"{\"rule\":\"ci\",\"steps\":[{\"name\":\"build\",\"sh\":\"make \\\"{title}\\\"\",\"timeout_ms\":120000,\"cwd\":\"web\","
 		"\"env\":{\"A\":\"Fix \\\"it\\\" $(x)\"}},"
@@ -173,7 +173,7 @@ Test(plan, holds_the_steps_and_fills_templates_from_the_event)
 	cr_assert_eq(rule_timeout_ms(r), 300000);
 	cr_assert_str_eq(rule_secrets(r, &n)[0], "npm");
 	cr_assert_eq(n, 1);
-	cr_assert_eq(rule_plan_json(r, SLICE("[]"), &out, &e), -1);
+	cr_assert_eq(rule_plan_json(r, SLICE_NULL, SLICE("[]"), &out, &e), -1);
 	cr_assert(slice_eq(ruleset_file_source(rs, "rules/r.lua"), SLICE("rule text")));
 	buf_clear(&out);
 	ruleset_modules_json(rs, &out);
@@ -584,5 +584,133 @@ Test(fields, that_an_event_never_has_are_told_as_such)
 	match_free(m);
 	buf_fini(&out);
 	ruleset_unref(rs);
+	no_leaks();
+}
+
+/* ---- matrix ---- */
+
+static struct match *push_of(const struct ruleset *rs, const char *json)
+{
+	struct delivery_view d = { .source = ruleset_source_find(rs, SLICE("hub")), .event = SLICE("push"), .json = slice_of(json),
+				   .delivery_key = "k" };
+	struct match *m;
+	struct err e;
+	cr_assert_eq(ruleset_match(rs, &d, &m, &e), 0, "%s", e.msg);
+	return m;
+}
+
+#define HUB "source", "hub", "{'provider':'forge','secret':{'$secret':'s'}}"
+
+/* The cells that run for PUSH, one to a line. */
+static void expect_cells(const char *matrix, const char *want)
+{
+	CLEANUP(freep) char *rule = xprintf("{'on':'push','when':'always','matrix':%s,'run':{'$fn':1}}", matrix);
+	CLEANUP(buf_fini) struct buf got = BUF(BUF_UNLIMITED);
+	struct ruleset *rs = MUST_COMPILE(HUB, "rule", "r", rule);
+	struct match *m = push_of(rs, PUSH(""));
+
+	for (size_t i = 0; i < match_count(m); i++)
+		for (size_t k = 0; k < match_cell_count(m, i); k++)
+			buf_addf(&got, "%s\n", match_cell(m, i, k));
+	cr_assert_str_eq(buf_cstr(&got), want, "%s gives\n%s", matrix, buf_cstr(&got));
+	match_free(m);
+	ruleset_unref(rs);
+}
+
+Test(matrix, is_a_list_of_cells_or_a_product_of_values)
+{
+	expect_cells("[{'part':'web','cc':'gcc'},{'part':'api','cc':'clang'}]", "cc=gcc part=web\ncc=clang part=api\n");
+	expect_cells("{'cc':['gcc','clang'],'arch':['x86','arm']}",
+		     "arch=x86 cc=gcc\narch=x86 cc=clang\narch=arm cc=gcc\narch=arm cc=clang\n");
+	expect_cells("{'n':[1,1.5,2.0,true,'a b']}", "n=1\nn=1.5\nn=2.0\nn=true\nn=\"a b\"\n");
+	expect_cells("[{'part':'web','when':{'branch':'main'}},{'part':'api','when':{'branch':'dev'}},{'part':'doc','when':'always'}]",
+		     "part=web\npart=doc\n");
+	expect_cells("[{'part':'web','when':{'branch':'dev'}}]", "");
+	no_leaks();
+}
+
+Test(matrix, tells_of_each_cell_that_does_not_run_why)
+{
+	struct ruleset *rs = MUST_COMPILE(HUB,
+		"rule", "some", "{'on':'push','when':'always','matrix':[{'p':'web','when':{'branch':'dev'}},{'p':'api'}],'run':{'$fn':1}}",
+		"rule", "none", "{'on':'push','when':'always','matrix':[{'p':'web','when':{'branch':'dev'}}],'run':{'$fn':1}}");
+	struct match *m = push_of(rs, PUSH(""));
+	struct buf out = BUF(BUF_UNLIMITED);
+
+	match_why_json(m, &out);
+	cr_assert_str_eq(buf_cstr(&out),
+		"[{\"rule\":\"some\",\"cell\":\"p=web\",\"because\":\"branch: want \\\"dev\\\", got \\\"main\\\"\"},"
+		"{\"rule\":\"none\",\"because\":\"no cell of its matrix runs: p=web (branch: want \\\"dev\\\", got \\\"main\\\")\"}]");
+	buf_clear(&out);
+	match_explain(m, &out, 0);
+	cr_assert(strstr(buf_cstr(&out), "  NO   cell  p=web  branch: want \"dev\", got \"main\""), "%s", buf_cstr(&out));
+	cr_assert(strstr(buf_cstr(&out), "  ok   cell  p=api\n"), "%s", buf_cstr(&out));
+	cr_assert(strstr(buf_cstr(&out), "none   no match, as no cell of its matrix runs"), "%s", buf_cstr(&out));
+	buf_clear(&out);
+	match_explain_json(m, &out);
+	json_t *j = json_loads(buf_cstr(&out), 0, NULL);
+	cr_assert(j, "%s", buf_cstr(&out));
+	cr_assert(strstr(buf_cstr(&out), "\"cells\":[{\"cell\":\"p=web\",\"result\":\"no\",\"runs\":false,"), "%s", buf_cstr(&out));
+	json_decref(j);
+	buf_fini(&out);
+	match_free(m);
+	ruleset_unref(rs);
+	no_leaks();
+}
+
+Test(matrix, fills_templates_and_the_plan)
+{
+	struct ruleset *rs = MUST_COMPILE(HUB, "rule", "r", "{'on':'push','when':'always','matrix':{'cc':['gcc','clang'],'n':[3]},"
+		"'env':{'CC':'{matrix.cc}-{matrix.n}','B':'{branch}{{'},'steps':[{'#':['x'],'sh':'true','env':{'N':'{matrix.n}'}}]}");
+	const struct rule *r = ruleset_rule_at(rs, 0);
+	struct buf out = BUF(BUF_UNLIMITED);
+	struct err e;
+
+	cr_assert_eq(rule_plan_json(r, SLICE("cc=clang n=3"), SLICE("{\"branch\":\"main\"}"), &out, &e), 0);
+	cr_assert_str_eq(buf_cstr(&out), "{\"rule\":\"r\",\"matrix\":{\"cc\":\"clang\",\"n\":3},\"steps\":[{\"name\":\"x\",\"sh\":\"true\","
+		"\"env\":{\"N\":\"3\"}}],\"env\":{\"B\":\"main{\",\"CC\":\"clang-3\"},\"checkout\":false,\"has_run\":false,\"secrets\":[]}");
+	cr_assert_eq(rule_plan_json(r, SLICE("cc=tcc n=3"), SLICE("{}"), &out, &e), -1);
+	cr_assert(strstr(e.msg, "no cell 'cc=tcc n=3'"), "%s", e.msg);
+	buf_clear(&out);
+	rule_describe_json(r, &out);
+	cr_assert(strstr(buf_cstr(&out), "\"cells\":[\"cc=gcc n=3\",\"cc=clang n=3\"]"), "%s", buf_cstr(&out));
+	buf_fini(&out);
+	ruleset_unref(rs);
+	no_leaks();
+}
+
+/* {'n':[0,1,…]} of N cells. */
+static char *counted(int n)
+{
+	struct buf out = BUF(BUF_UNLIMITED);
+	buf_adds(&out, "{'on':'push','when':'always','run':{'$fn':1},'matrix':{'n':[0");
+	for (int i = 1; i < n; i++)
+		buf_addf(&out, ",%d", i);
+	buf_adds(&out, "]}}");
+	return buf_take(&out);
+}
+
+Test(matrix, has_bounds_and_no_two_cells_that_are_one)
+{
+	CLEANUP(freep) char *most = counted(256), *over = counted(257);
+	static const char *const twice[] = {
+		"{'a':['x','x']}", "[{'a':1},{'a':'1'}]", "[{'a':1,'b':2},{'b':2,'a':1}]",
+	};
+	struct ruleset *rs = MUST_COMPILE(HUB, "rule", "r", most);
+	struct match *m = push_of(rs, PUSH(""));
+
+	cr_assert_eq(match_cell_count(m, 0), 256);
+	match_free(m);
+	ruleset_unref(rs);
+	CLEANUP(buf_fini) struct buf shown = BUF(BUF_UNLIMITED);
+	cr_assert_null(COMPILE(&shown, HUB, "rule", "r", over));
+	cr_assert(strstr(buf_cstr(&shown), "more than 256 cells"), "%s", buf_cstr(&shown));
+	for (size_t i = 0; i < COUNT(twice); i++) {
+		CLEANUP(freep) char *rule = xprintf("{'on':'push','when':'always','run':{'$fn':1},'matrix':%s}", twice[i]);
+		buf_clear(&shown);
+		cr_assert_null(COMPILE(&shown, HUB, "rule", "r", rule), "%s", twice[i]);
+		cr_assert(strstr(buf_cstr(&shown), "two cells of the matrix are a="), "%s: %s", twice[i], buf_cstr(&shown));
+	}
+	buf_fini(&shown);
 	no_leaks();
 }
