@@ -79,29 +79,62 @@ static int read_diags(const struct bundle *b, struct diags *d, struct err *e)
 	return 0;
 }
 
-/* The provider of each descriptor; usages[0] is that of sources without a provider. A broken one is said in the diags
- * and left out. */
+static int read_descriptors(struct bundle *b, const json_t *list, struct err *e)
+{
+	json_t *v;
+	size_t i;
+
+	b->descriptors = xcalloc(json_array_size(list) + 1, sizeof *b->descriptors);
+	json_array_foreach(list, i, v) {
+		const json_t *name = json_object_get(v, "name"), *path = json_object_get(v, "path");
+		if (!json_is_string(name) || !json_is_string(path))
+			return err_set(e, ERR_INPUT, "a provider has no name or path");
+		if (doc_of(json_object_get(v, "value"), &b->descriptors[i], e) < 0)
+			return err_wrap(e, "provider '%s'", json_string_value(name));
+		b->n_descriptors++;
+	}
+	return 0;
+}
+
+/* What a provider may be like: one that is compiled and has events of its own. */
+static const struct node *base_of(const struct ruleset *rs, const struct bundle *b, const json_t *list, struct slice like)
+{
+	for (size_t i = 0; like.len && i < b->n_descriptors; i++) {
+		const struct node *value = node_doc_root(b->descriptors[i]);
+		struct slice name = text_of(json_object_get(json_array_get(list, i), "name"));
+		if (!slice_eq(name, like) || provider_like(value).ptr)
+			continue;
+		for (size_t k = 1; k < rs->n_usages; k++)
+			if (slice_eq(slice_of(rs->usages[k].name), like))
+				return value;
+	}
+	return NULL;
+}
+
+/* The provider of each descriptor, first those that are like no other; usages[0] is that of sources without a provider. A
+ * broken one is said in the diags and left out. */
 static int read_providers(struct ruleset *rs, struct bundle *b, struct diags *diags, struct err *e)
 {
-	json_t *list = json_object_get(b->root, "providers"), *v;
-	size_t i;
+	const json_t *list = json_object_get(b->root, "providers");
 
 	rs->usages = xcalloc(json_array_size(list) + 1, sizeof *rs->usages);
 	rs->usages[rs->n_usages++].name = "";
-	b->descriptors = xcalloc(json_array_size(list) + 1, sizeof *b->descriptors);
-	json_array_foreach(list, i, v) {
-		struct usage *u = &rs->usages[rs->n_usages];
-		struct node_doc **doc = &b->descriptors[b->n_descriptors];
-		json_t *name = json_object_get(v, "name"), *path = json_object_get(v, "path");
-		if (!json_is_string(name) || !json_is_string(path))
-			return err_set(e, ERR_INPUT, "a provider has no name or path");
-		if (doc_of(json_object_get(v, "value"), doc, e) < 0)
-			return err_wrap(e, "provider '%s'", json_string_value(name));
-		b->n_descriptors++;
-		u->name = arena_str(rs->arena, text_of(name));
-		if (provider_compile(u->name, json_string_value(path), node_doc_root(*doc), &u->provider, diags) == 0)
-			rs->n_usages++;
-	}
+	if (read_descriptors(b, list, e) < 0)
+		return -1;
+	for (int with_like = 0; with_like < 2; with_like++)
+		for (size_t i = 0; i < b->n_descriptors; i++) {
+			const json_t *v = json_array_get(list, i);
+			struct usage *u = &rs->usages[rs->n_usages];
+			struct descriptor d = { .file = json_string_value(json_object_get(v, "path")),
+						.value = node_doc_root(b->descriptors[i]) };
+			struct slice like = provider_like(d.value);
+			if ((like.ptr != NULL) != with_like)
+				continue;
+			d.base = base_of(rs, b, list, like);
+			u->name = d.name = arena_str(rs->arena, text_of(json_object_get(v, "name")));
+			if (provider_compile(&d, &u->provider, diags) == 0)
+				rs->n_usages++;
+		}
 	return 0;
 }
 

@@ -51,12 +51,12 @@ struct piece {
 /* ---- the mapping of events ---- */
 enum conversion {
 	CONV_COPY, CONV_TEXT, CONV_BRANCH_OF, CONV_TAG_OF, CONV_BRANCH_REF, CONV_TAG_REF, CONV_PULL_REF, CONV_MERGE_REF, CONV_OWNER_OF,
-	CONV_FIRST_LINE, CONV_LOWER, CONV_LAST, CONV_IS_ZERO, CONV_NOT, CONV_DIFFERS, CONV_COUNT
+	CONV_FIRST_LINE, CONV_LOWER, CONV_LAST, CONV_IS_ZERO, CONV_NOT, CONV_EXISTS, CONV_DIFFERS, CONV_JOIN, CONV_COUNT
 };
 struct spec_one {
 	enum conversion conversion;
 	struct slice text;              /* CONV_TEXT */
-	int path, other;                /* in provider.fields; other: CONV_DIFFERS */
+	int path, other;                /* in provider.fields; other: CONV_DIFFERS, CONV_JOIN */
 	int list;                       /* the list that path's first [] walks; -1 without one */
 };
 #define UNLESS_MAX 4
@@ -74,7 +74,7 @@ struct literal {
 	enum value_kind kind;
 	struct slice text;              /* VALUE_STRING */
 	int64_t integer;
-	int is_prefix;                  /* was written with a '*' at its end */
+	int is_prefix;                  /* was written with a '*' at its end; the '*' alone is anything but null */
 };
 struct condition {                      /* the value at path is one of the literals */
 	int path;
@@ -131,7 +131,8 @@ void descriptor_wrong(struct descriptor_reader *d, const struct node *at, const 
 void descriptor_unknown(struct descriptor_reader *d, const struct node_member *m, const char *what, const char *const *known);
 void descriptor_refuse_unknown(struct descriptor_reader *d, const struct node *table, const char *what,
 			       const char *const *known);
-void mapping_compile(struct descriptor_reader *d, const struct node *fields, const struct node *events);
+/* `fields` and `events` of VALUE over those of BASE, which may be NULL and is known to be right. */
+void mapping_compile(struct descriptor_reader *d, const struct node *value, const struct node *base);
 
 /* ---- verification and its reverse share these ---- */
 /* The bytes of a key; -1 where SECRET is none. */

@@ -8,11 +8,13 @@
  *              { "push", ref = "ref", branch = "branch_of:ref" } },
  *     ["payment_intent.succeeded"] = { "payment.succeeded", amount = "data.object.amount" },    a single case, an action
  *     merge_request = { "pull_request", actions = { open = "opened" }, number = "object_attributes.iid" },
+ *     issues = { { "issue.moved", when = { … } }, { "issue" }, number = "issue.number" },       what stands beside cases: of all
  *   }
  *
- * A key of `events` is a native event, or "event.action". A text in `when` that ends in '*' is a beginning. A field is a
- * payload path, alternatives of them ('|', the first that is there and not empty), each perhaps with a converter before
- * it, or `false` to drop one of `fields`. */
+ * A key of `events` is a native event, or "event.action". A text in `when` that ends in '*' is a beginning, "*" alone is
+ * anything but null. A field is a payload path, alternatives of them ('|', the first that is there and not empty), each
+ * perhaps with a converter before it, or `false` to drop one of `fields`. With like = "other" the fields and events of that
+ * provider hold too, as far as none of the same name stands here. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +25,7 @@ static const char *const converters[CONV_COUNT] = {
 	[CONV_BRANCH_REF] = "branch_ref", [CONV_TAG_REF] = "tag_ref",
 	[CONV_PULL_REF] = "pull_ref", [CONV_MERGE_REF] = "merge_ref", [CONV_OWNER_OF] = "owner_of",
 	[CONV_FIRST_LINE] = "first_line", [CONV_LOWER] = "lower", [CONV_LAST] = "last",
-	[CONV_IS_ZERO] = "is_zero", [CONV_NOT] = "not", [CONV_DIFFERS] = "differs",
+	[CONV_IS_ZERO] = "is_zero", [CONV_NOT] = "not", [CONV_EXISTS] = "exists", [CONV_DIFFERS] = "differs", [CONV_JOIN] = "join",
 };
 
 static int add_path(struct descriptor_reader *d, const struct node *at, struct slice path)
@@ -55,7 +57,7 @@ static enum conversion conversion_named(struct slice word)
 	return CONV_COUNT;
 }
 
-/* "path", "converter:path", "differs:path,path", "text:anything". A quoted key of a path may hold a colon. */
+/* "path", "converter:path", "differs:path,path", "join:path,path", "text:anything". A quoted key of a path may hold a colon. */
 static int read_one(struct descriptor_reader *d, const struct node *at, struct slice text, struct spec_one *out)
 {
 	struct slice word, path = text, other;
@@ -67,7 +69,7 @@ static int read_one(struct descriptor_reader *d, const struct node *at, struct s
 		out->conversion = conversion_named(word);
 		if (out->conversion == CONV_COUNT) {
 			descriptor_wrong(d, at, "there is no converter '" SLICE_FMT "': branch_of, tag_of, branch_ref, tag_ref, pull_ref, "
-					 "merge_ref, owner_of, first_line, lower, last, is_zero, not, differs, text", SLICE_ARG(word));
+					 "merge_ref, owner_of, first_line, lower, last, is_zero, not, exists, differs, join, text", SLICE_ARG(word));
 			return -1;
 		}
 	}
@@ -75,9 +77,9 @@ static int read_one(struct descriptor_reader *d, const struct node *at, struct s
 		out->text = path;
 		return 0;
 	}
-	if (out->conversion == CONV_DIFFERS) {
+	if (out->conversion == CONV_DIFFERS || out->conversion == CONV_JOIN) {
 		if (!slice_cut(path, ',', &path, &other)) {
-			descriptor_wrong(d, at, "differs needs two paths: differs:a.id,b.id");
+			descriptor_wrong(d, at, "%s needs two paths: %s:a.id,b.id", converters[out->conversion], converters[out->conversion]);
 			return -1;
 		}
 		if ((out->other = add_path(d, at, slice_trim(other))) < 0)
@@ -281,8 +283,14 @@ static int is_common(struct slice event)
 	return 0;
 }
 
+/* What holds for all cases of one event: fields, and renames of actions. */
+struct shared {
+	const struct spec *spec[FIELD_COUNT];
+	const struct node *actions;
+};
+
 static int add_case(struct descriptor_reader *d, const struct node_member *event, const struct node *name,
-		    const struct node *table)
+		    const struct node *table, const struct shared *shared)
 {
 	static const char *const others[] = { "when", "actions", NULL };
 	struct provider *p = d->p;
@@ -301,12 +309,13 @@ static int add_case(struct descriptor_reader *d, const struct node_member *event
 		return -1;
 	}
 	*c = (struct event_case){ .told = told, .native = arena_copy(p->arena, event->key), .action = arena_copy(p->arena, action) };
-	memcpy(c->spec, p->spec, sizeof c->spec);
+	memcpy(c->spec, shared->spec, sizeof c->spec);
+	const struct node *actions = table ? node_get(table, "actions") : NULL;
 	if (table) {
 		read_field_table(d, table, others, c->spec);
 		read_conditions(d, node_get(table, "when"), c);
-		read_renames(d, node_get(table, "actions"), c);
 	}
+	read_renames(d, actions ? actions : shared->actions, c);
 	*told = (struct provider_event){ c->native.ptr, arena_str(p->arena, common), action.len ? c->action.ptr : NULL, 0 };
 	for (int f = 0; f < FIELD_COUNT; f++)
 		told->fields |= (uint64_t)(c->spec[f] != NULL) << f;
@@ -316,19 +325,24 @@ static int add_case(struct descriptor_reader *d, const struct node_member *event
 
 static int add_event(struct descriptor_reader *d, const struct node_member *m)
 {
+	static const char *const others[] = { "actions", NULL };
 	const struct node *n = m->value;
+	struct shared shared = { 0 };
 
+	memcpy(shared.spec, d->p->spec, sizeof shared.spec);
 	if (n->kind == NODE_STRING)
-		return add_case(d, m, n, NULL);
+		return add_case(d, m, n, NULL, &shared);
 	if (n->kind != NODE_TABLE || n->n_items == 0) {
 		descriptor_wrong(d, n, "an event is mapped to a common name, a case or a list of cases");
 		return -1;
 	}
 	if (n->items[0]->kind == NODE_STRING)
-		return add_case(d, m, n->items[0], n);
+		return add_case(d, m, n->items[0], n, &shared);
+	read_field_table(d, n, others, shared.spec);
+	shared.actions = node_get(n, "actions");
 	for (size_t i = 0; i < n->n_items; i++) {
 		const struct node *one = n->items[i];
-		if (add_case(d, m, one->kind == NODE_TABLE && one->n_items ? one->items[0] : NULL, one) < 0)
+		if (add_case(d, m, one->kind == NODE_TABLE && one->n_items ? one->items[0] : NULL, one, &shared) < 0)
 			return -1;
 	}
 	return 0;
@@ -338,29 +352,49 @@ static size_t count_cases(const struct node *events)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < events->n_members; i++)
+	for (size_t i = 0; events && i < events->n_members; i++)
 		n += events->members[i].value->n_items + 1;
 	return n;
 }
 
-void mapping_compile(struct descriptor_reader *d, const struct node *fields, const struct node *events)
+/* NULL, said, where KEY of VALUE is no table; NULL where it is not there. */
+static const struct node *table_of(struct descriptor_reader *d, const struct node *value, const char *key)
+{
+	const struct node *n = value ? node_get(value, key) : NULL;
+
+	if (!n || n->kind == NODE_TABLE)
+		return n;
+	descriptor_wrong(d, n, "%s must be a table, this is %s", key, node_kind_name(n->kind));
+	return NULL;
+}
+
+static int has_member(const struct node *table, struct slice key)
+{
+	for (size_t i = 0; table && i < table->n_members; i++)
+		if (slice_eq(table->members[i].key, key))
+			return 1;
+	return 0;
+}
+
+void mapping_compile(struct descriptor_reader *d, const struct node *value, const struct node *base)
 {
 	static const char *const none[] = { NULL };
+	const struct node *base_fields = table_of(d, base, "fields"), *fields = table_of(d, value, "fields");
+	const struct node *base_events = table_of(d, base, "events"), *events = table_of(d, value, "events");
+	size_t n = count_cases(base_events) + count_cases(events);
 	struct provider *p = d->p;
 
-	if (fields && fields->kind != NODE_TABLE)
-		descriptor_wrong(d, fields, "fields must be a table, this is %s", node_kind_name(fields->kind));
-	else if (fields)
+	if (base_fields)
+		read_field_table(d, base_fields, none, p->spec);
+	if (fields)
 		read_field_table(d, fields, none, p->spec);
-	if (events && events->kind != NODE_TABLE)
-		descriptor_wrong(d, events, "events must be a table, this is %s", node_kind_name(events->kind));
-	if (!events || events->kind != NODE_TABLE)
-		return;
-	size_t n = count_cases(events);
 	p->cases = arena_alloc(p->arena, n, sizeof *p->cases);
 	p->events = arena_alloc(p->arena, n, sizeof *p->events);
-	for (size_t i = 0; i < events->n_members; i++)
+	for (size_t i = 0; events && i < events->n_members; i++)
 		add_event(d, &events->members[i]);
+	for (size_t i = 0; base_events && i < base_events->n_members; i++)
+		if (!has_member(events, base_events->members[i].key))
+			add_event(d, &base_events->members[i]);
 }
 
 const struct provider_event *provider_events(const struct provider *p, size_t *n)

@@ -168,7 +168,9 @@ static struct value convert_text(struct gathering *g, enum conversion c, struct 
 		return text_value(text);
 	case CONV_TEXT:
 	case CONV_NOT:
+	case CONV_EXISTS:
 	case CONV_DIFFERS:
+	case CONV_JOIN:
 	case CONV_COUNT:
 		break;
 	}
@@ -214,6 +216,18 @@ static struct value differs(const struct gathering *g, const struct spec_one *s)
 	return bool_value(!has_a || !has_b || a->kind != b->kind || !slice_eq(a->text, b->text));
 }
 
+/* "project/repository" of the two, where both are there. */
+static struct value join(struct gathering *g, const struct spec_one *s)
+{
+	size_t n, m;
+	const struct value *a = get(g, s->path, &n), *b = get(g, s->other, &m);
+
+	if (!n || !m || (a->kind != VALUE_STRING && a->kind != VALUE_INTEGER) || (b->kind != VALUE_STRING && b->kind != VALUE_INTEGER))
+		return (struct value){ 0 };
+	CLEANUP(freep) char *whole = xprintf(SLICE_FMT "/" SLICE_FMT, SLICE_ARG(a->text), SLICE_ARG(b->text));
+	return text_value(arena_copy(made(g), slice_of(whole)));
+}
+
 /* ---- one field ---- */
 
 static struct value scalar_of(struct gathering *g, const struct spec_one *s)
@@ -224,9 +238,13 @@ static struct value scalar_of(struct gathering *g, const struct spec_one *s)
 		return text_value(s->text);
 	if (s->conversion == CONV_DIFFERS)
 		return differs(g, s);
+	if (s->conversion == CONV_JOIN)
+		return join(g, s);
 	const struct value *v = get(g, s->path, &n);
 	if (n && s->conversion == CONV_LAST)
 		v += n - 1;
+	if (s->conversion == CONV_EXISTS)
+		return bool_value(n && v->kind != VALUE_NULL);
 	return n && v->kind != VALUE_NULL ? convert(g, s->conversion, v) : (struct value){ 0 };
 }
 
@@ -339,6 +357,8 @@ static void take_field(struct gathering *g, enum field_id f, const struct spec *
 
 static int literal_is(const struct literal *l, const struct value *v)
 {
+	if (l->is_prefix && l->text.len == 0)
+		return v->kind != VALUE_NULL;
 	if (l->kind != v->kind)
 		return 0;
 	if (l->kind == VALUE_INTEGER)

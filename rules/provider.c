@@ -14,7 +14,8 @@
 
 static const char *const keys[] = {
 	"kind", "hash", "enc", "sig", "prefix", "item", "pair", "take", "key", "strip", "ts", "ts_unit", "tol", "msgid", "payload",
-	"signed", "digest", "event", "action", "delivery", "id_in_mac", "hello", "deadline", "retry", "keep", "fields", "events", NULL
+	"signed", "digest", "event", "action", "delivery", "id_in_mac", "hello", "deadline", "retry", "keep", "like", "fields", "events",
+	NULL
 };
 static const char *const kinds[] = { "", "hmac", "ed25519", "token", "basic", "none", NULL };
 static const char *const hashes[] = { "sha1", "sha256", "sha512", NULL };
@@ -374,13 +375,29 @@ static void provider_freep(struct provider **p)
 	provider_free(*p);
 }
 
-int provider_compile(const char *name, const char *file, const struct node *value, struct provider **out, struct diags *diags)
+struct slice provider_like(const struct node *value)
+{
+	const struct node *like = value && value->kind == NODE_TABLE ? node_get(value, "like") : NULL;
+	return like && like->kind == NODE_STRING ? like->text : SLICE_NULL;
+}
+
+static void check_like(struct descriptor_reader *d, const struct descriptor *from)
+{
+	struct slice like = string_of(d, from->value, "like");
+
+	if (like.ptr && !from->base)
+		descriptor_wrong(d, node_get(from->value, "like"), "like = '" SLICE_FMT "' is no provider without errors that has "
+				 "events of its own", SLICE_ARG(like));
+}
+
+int provider_compile(const struct descriptor *from, struct provider **out, struct diags *diags)
 {
 	CLEANUP(provider_freep) struct provider *p = xcalloc(1, sizeof *p);
-	struct descriptor_reader d = { .p = p, .file = file, .diags = diags };
+	struct descriptor_reader d = { .p = p, .file = from->file, .diags = diags };
+	const struct node *value = from->value;
 
 	p->arena = arena_new();
-	p->name = arena_str(p->arena, slice_of(name));
+	p->name = arena_str(p->arena, slice_of(from->name));
 	p->documents = paths_new();
 	p->fields = paths_new();
 	if (!value || value->kind != NODE_TABLE) {
@@ -390,7 +407,8 @@ int provider_compile(const char *name, const char *file, const struct node *valu
 	descriptor_refuse_unknown(&d, value, "field", keys);
 	read_fields(&d, value);
 	check_whole(&d, value);
-	mapping_compile(&d, node_get(value, "fields"), node_get(value, "events"));
+	check_like(&d, from);
+	mapping_compile(&d, value, from->base);
 	if (d.errors)
 		return -1;
 	*out = TAKE(&p);
@@ -421,6 +439,11 @@ int64_t provider_deadline_ms(const struct provider *p)
 int provider_retries(const struct provider *p)
 {
 	return p->retries;
+}
+
+int provider_needs_private_key(const struct provider *p)
+{
+	return p->kind == KIND_ED25519;
 }
 
 int provider_signs_id(const struct provider *p)

@@ -9,8 +9,16 @@
 
 struct provider;
 
-/* FILE names it in diagnostics. 0: *out owned. -1: said in DIAGS. */
-int provider_compile(const char *name, const char *file, const struct node *value, struct provider **out, struct diags *diags) MUST_USE;
+/* A descriptor as it was read; all borrowed, and not kept. */
+struct descriptor {
+	const char *name, *file;                /* FILE: in diagnostics */
+	const struct node *value;
+	const struct node *base;                /* what its `like` names: a descriptor that compiles and has none; else NULL */
+};
+/* The name that stands as `like` in a descriptor: whose events it has. Empty where there is none. */
+struct slice provider_like(const struct node *value);
+/* 0: *out owned. -1: said in DIAGS. */
+int provider_compile(const struct descriptor *from, struct provider **out, struct diags *diags) MUST_USE;
 void provider_free(struct provider *p);
 const char *provider_name(const struct provider *p);
 int64_t provider_deadline_ms(const struct provider *p);
@@ -38,13 +46,26 @@ enum verify_outcome {
 /* WHY (may be NULL) gets one line for our own log and the delivery page: never secret material. */
 enum verify_outcome provider_verify(const struct provider *p, const struct request_view *r,
 				    const struct secret_view *secrets, size_t n, char why[160]);
-/* The reverse, for `simulate` and tests: append "Name: value\n" lines for a request with this body. */
-int provider_sign(const struct provider *p, struct slice secret, struct slice body, int64_t now_ms, const char *delivery_id,
-		  const char *event, struct buf *header_lines, struct err *e) MUST_USE;
+/* The reverse, for `simulate` and tests: what the sender of R adds. R has its body, its headers so far, its query, its URL
+ * without that, and its time. */
+struct sender {
+	struct slice secret;                    /* of ed25519 the private key: PEM, or 32 or 64 bytes in hex or base64 */
+	const char *delivery_id;
+	const char *event;                      /* where R does not say it; NULL: nothing is added */
+};
+struct signed_parts {
+	struct buf header_lines;                /* "Name: value\n"…, to be added to R's */
+	struct buf query;                       /* whole, R's among it */
+};
+/* 0: end *out with signed_parts_fini. -1: the secret is no key (ERR_INPUT), or R cannot be signed. */
+int provider_sign(const struct provider *p, const struct request_view *r, const struct sender *by, struct signed_parts *out,
+		  struct err *e) MUST_USE;
+void signed_parts_fini(struct signed_parts *s);
 /* The part of it that proves nothing: the headers that name event and delivery, as far as HEADER_LINES lacks them. For what is
  * judged without having been sent. */
 int provider_label(const struct provider *p, const char *delivery_id, const char *event, struct buf *header_lines,
 		   struct err *e) MUST_USE;
+int provider_needs_private_key(const struct provider *p);       /* to sign: what verifies is public */
 
 /* What the request's Content-Type announces: application/json, any +json or none; a urlencoded form; else 415. */
 enum body_kind { BODY_JSON, BODY_FORM, BODY_OTHER };

@@ -1,5 +1,8 @@
--- Gitea and Forgejo; Gogs signs alike. The signature covers the JSON even where it is sent as a form, and a server without
--- a secret still sends the header, empty: that is refused. https://docs.gitea.com/usage/webhooks
+-- Gitea and Forgejo. The signature covers the JSON even where it is sent as a form, and a server without a secret still
+-- sends the header, empty: that is refused. https://docs.gitea.com/usage/webhooks
+local zero = { "0000000000000000000000000000000000000000",
+               "0000000000000000000000000000000000000000000000000000000000000000" }
+
 provider "gitea" {
   kind = "hmac", hash = "sha256", enc = "hex",
   sig = "header:X-Gitea-Signature|header:X-Forgejo-Signature|header:X-Gogs-Signature",
@@ -18,8 +21,7 @@ provider "gitea" {
 
   events = {
     push = {
-      { "delete", when = { after = { "0000000000000000000000000000000000000000",
-                                     "0000000000000000000000000000000000000000000000000000000000000000" } },
+      { "delete", when = { after = zero },
         ref = "ref", branch = "branch_of:ref", tag = "tag_of:ref", before = "before", deleted = "is_zero:after" },
       { "tag", when = { ref = "refs/tags/*" },
         ref = "ref", tag = "tag_of:ref", sha = "head_commit.id|after", before = "before",
@@ -39,14 +41,36 @@ provider "gitea" {
       { "delete", when = { ref_type = "tag" }, ref = "tag_ref:ref", tag = "ref" },
     },
 
-    pull_request = { "pull_request", actions = { synchronized = "synchronize" },
+    pull_request = {
+      { "pull_request.merged", when = { action = "closed", ["pull_request.merged"] = true },
+        ref = "branch_ref:pull_request.base.ref", sha = "pull_request.merge_commit_sha|pull_request.head.sha" },
+      { "pull_request" },
+      actions = { synchronized = "synchronize", label_updated = "labeled", label_cleared = "unlabeled" },
       ref = "pull_ref:pull_request.number", base = "pull_request.base.ref", head = "pull_request.head.ref",
       sha = "pull_request.head.sha", number = "pull_request.number",
       title = "pull_request.title", message = "pull_request.body", author = "pull_request.user.login",
       draft = "pull_request.draft", fork = "differs:pull_request.head.repo_id,pull_request.base.repo_id",
       labels = "pull_request.labels[].name", url = "pull_request.html_url" },
+    pull_request_approved = { "pull_request.approved",
+      ref = "pull_ref:pull_request.number", base = "pull_request.base.ref", head = "pull_request.head.ref",
+      sha = "pull_request.head.sha", number = "pull_request.number", title = "pull_request.title",
+      message = "review.content", author = "sender.login", draft = "pull_request.draft",
+      fork = "differs:pull_request.head.repo_id,pull_request.base.repo_id",
+      labels = "pull_request.labels[].name", url = "pull_request.html_url" },
+    pull_request_rejected = { "pull_request.changes_requested",
+      ref = "pull_ref:pull_request.number", base = "pull_request.base.ref", head = "pull_request.head.ref",
+      sha = "pull_request.head.sha", number = "pull_request.number", title = "pull_request.title",
+      message = "review.content", author = "sender.login", draft = "pull_request.draft",
+      fork = "differs:pull_request.head.repo_id,pull_request.base.repo_id",
+      labels = "pull_request.labels[].name", url = "pull_request.html_url" },
+    pull_request_comment = { "comment.created",
+      ref = "pull_ref:pull_request.number", base = "pull_request.base.ref", head = "pull_request.head.ref",
+      sha = "pull_request.head.sha", number = "pull_request.number", title = "pull_request.title",
+      message = "review.content", author = "sender.login",
+      fork = "differs:pull_request.head.repo_id,pull_request.base.repo_id",
+      labels = "pull_request.labels[].name", url = "pull_request.html_url" },
 
-    issues = { "issue",
+    issues = { "issue", actions = { label_updated = "labeled", label_cleared = "unlabeled" },
       number = "issue.number", title = "issue.title", message = "issue.body", author = "issue.user.login",
       labels = "issue.labels[].name", url = "issue.html_url" },
 
@@ -54,7 +78,7 @@ provider "gitea" {
       number = "issue.number", title = "issue.title", message = "comment.body", author = "comment.user.login",
       labels = "issue.labels[].name", url = "comment.html_url" },
 
-    release = { "release",
+    release = { "release", actions = { updated = "edited" },
       ref = "tag_ref:release.tag_name", tag = "release.tag_name", title = "release.name|release.tag_name",
       message = "release.body", author = "release.author.login", draft = "release.draft", url = "release.html_url" },
   },

@@ -7,7 +7,7 @@
 --
 -- The second part says what an event means. `fields` holds for every event: name = payload path, alternatives by '|', a
 -- converter before a colon. Each of `events` names the common event and adds the fields it has; of several cases the
--- first whose `when` holds is taken.
+-- first whose `when` holds is taken, and what stands beside the cases holds for each of them. docs/providers.md has all keys.
 
 provider "github" {
   kind = "hmac", hash = "sha256", enc = "hex",
@@ -40,7 +40,7 @@ provider "github" {
         ref = "ref", branch = "branch_of:ref", sha = "after", before = "before",
         message = "head_commit.message", title = "first_line:head_commit.message",
         author = "head_commit.author.username|head_commit.author.name", url = "compare",
-        created = "created", deleted = "deleted", forced = "forced", 
+        created = "created", deleted = "deleted", forced = "forced",
         paths = { commits = "commits", most = 2048,            -- GitHub lists no more commits than that
                   unless = { "created", "forced" } } },        -- then the commits do not tell what changed
     },
@@ -51,12 +51,27 @@ provider "github" {
       { "delete", when = { ref_type = "tag" }, ref = "tag_ref:ref", tag = "ref" },
     },
 
-    pull_request = { "pull_request",
+    -- "closed" is what ended without a merge. Of a merge the commit is told that it made on the base branch.
+    pull_request = {
+      { "pull_request.merged", when = { action = "closed", ["pull_request.merged"] = true },
+        ref = "branch_ref:pull_request.base.ref", sha = "pull_request.merge_commit_sha|pull_request.head.sha" },
+      { "pull_request" },
       ref = "pull_ref:pull_request.number", base = "pull_request.base.ref", head = "pull_request.head.ref",
       sha = "pull_request.head.sha", before = "before", number = "pull_request.number",
       title = "pull_request.title", message = "pull_request.body", author = "pull_request.user.login",
       draft = "pull_request.draft", fork = "differs:pull_request.head.repo.id,pull_request.base.repo.id",
       labels = "pull_request.labels[].name", url = "pull_request.html_url" },
+
+    pull_request_review = {
+      { "pull_request.approved", when = { action = "submitted", ["review.state"] = "approved" } },
+      { "pull_request.changes_requested", when = { action = "submitted", ["review.state"] = "changes_requested" } },
+      { "comment.created", when = { action = "submitted" } },
+      { "comment.edited", when = { action = "edited" } },
+      ref = "pull_ref:pull_request.number", base = "pull_request.base.ref", head = "pull_request.head.ref",
+      sha = "review.commit_id|pull_request.head.sha", number = "pull_request.number", title = "pull_request.title",
+      message = "review.body", author = "review.user.login", draft = "pull_request.draft",
+      fork = "differs:pull_request.head.repo.id,pull_request.base.repo.id",
+      labels = "pull_request.labels[].name", url = "review.html_url" },
 
     issues = { "issue",
       number = "issue.number", title = "issue.title", message = "issue.body", author = "issue.user.login",

@@ -35,13 +35,16 @@ static void use(const struct provider *p)
 	const struct request_view r = { .method = SLICE("POST"), .query = SLICE("token=a&b=%41"), .body = slice_of(document),
 		.headers = headers, .n_headers = COUNT(headers), .url = SLICE("https://a.example/"), .now_ms = 1700000000000 };
 	const struct secret_view secret = { SLICE("a:b") };
-	CLEANUP(buf_fini) struct buf lines = BUF(1 << 16);
+	const struct sender by = { secret.text, "id", "push" };
+	struct signed_parts parts;
 	struct identity id = { 0 };
 	struct err e;
 	char why[160];
 
 	provider_verify(p, &r, &secret, 1, why);
-	if (provider_sign(p, secret.text, r.body, r.now_ms, "id", "push", &lines, &e) < 0 && e.kind == ERR_BUG)
+	if (provider_sign(p, &r, &by, &parts, &e) == 0)
+		signed_parts_fini(&parts);
+	else if (e.kind == ERR_BUG)
 		abort();
 	if (provider_identify(p, &r, &id, &e) == 0)
 		identity_fini(&id);
@@ -58,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 
 	if (node_doc_parse((struct slice){ (const char *)bytes, n }, &doc, &e) < 0)
 		return 0;
-	if (provider_compile("fuzz", "fuzz.lua", node_doc_root(doc), &p, &diags) == 0) {
+	if (provider_compile(&(struct descriptor){ "fuzz", "fuzz.lua", node_doc_root(doc), NULL }, &p, &diags) == 0) {
 		use(p);
 		provider_free(p);
 	} else if (diags.errors == 0) {

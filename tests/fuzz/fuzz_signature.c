@@ -39,7 +39,7 @@ static const struct provider *provider_of(size_t i)
 
 	if (!made[i]) {
 		if (node_doc_parse(slice_of(schemes[i].json), &doc, &e) < 0 ||
-		    provider_compile("fuzz", "fuzz", node_doc_root(doc), &made[i], &diags) < 0) {
+		    provider_compile(&(struct descriptor){ "fuzz", "fuzz", node_doc_root(doc), NULL }, &made[i], &diags) < 0) {
 			fprintf(stderr, "scheme %zu: %s\n", i, diags.n ? diags.list[0].text : e.msg);
 			abort();
 		}

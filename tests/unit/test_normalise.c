@@ -1,37 +1,15 @@
-/* normalise: the payloads of tests/golden, by provider, and the common events they are, told in the .expect beside each. */
+/* normalise: the payloads of tests/golden and the samples of plugins/providers, and the common events they are, told in the
+ * .expect beside each. */
 #include <criterion/criterion.h>
-#include <fcntl.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "descriptor.h"
 #include "no_leaks.h"
 #include "rules/normalise.h"
-
-static char *read_text(const char *path)
-{
-	struct buf b = BUF(1 << 20);
-	struct err e;
-	cr_assert_eq(file_read(AT_FDCWD, path, &b, &e), 0, "%s", e.msg);
-	return buf_take(&b);
-}
-
-static struct provider *provider_of(const char *name)
-{
-	CLEANUP(freep) char *path = xprintf(SOURCE "/plugins/providers/%s.lua", name);
-	CLEANUP(freep) char *code = read_text(path);
-	struct diags diags = { 0 };
-	struct buf said = BUF(1 << 16);
-	struct provider *p = descriptor_compile(name, code, &diags);
-	diags_print(&diags, &said, 0);
-	cr_assert(p, "%s", buf_cstr(&said));
-	diags_fini(&diags);
-	buf_fini(&said);
-	return p;
-}
+#include "rules/recording.h"
 
 struct normalised {
 	struct provider *provider;
@@ -41,14 +19,20 @@ struct normalised {
 	struct normal normal;
 };
 
-static void normalise(struct normalised *n, const char *provider, const char *event, const char *action, struct slice json)
+/* PROVIDER is taken. */
+static void normalise_with(struct normalised *n, struct provider *provider, const char *event, const char *action, struct slice json)
 {
 	struct err e;
-	n->provider = provider_of(provider);
+	n->provider = provider;
 	n->paths = paths_new();
 	n->mapping = mapping_new(n->provider, n->paths);
 	cr_assert_eq(extract(n->paths, json, &n->values, &e), 0, "%s", e.msg);
 	provider_normalise(n->mapping, slice_of(event), slice_of(action), n->values, &n->normal);
+}
+
+static void normalise(struct normalised *n, const char *provider, const char *event, const char *action, struct slice json)
+{
+	normalise_with(n, provider_of(provider), event, action, json);
 }
 
 static void normalised_fini(struct normalised *n)
@@ -100,25 +84,31 @@ static void compare(const char *path, const char *expect, const char *got)
 	cr_assert_eq(had, wanted, "%s wants %zu fields, got:%s", path, wanted, got);
 }
 
+static void add_normal(struct buf *out, const struct normal *n)
+{
+	buf_addf(out, "-> %s", n->event);
+	if (n->action.len)
+		buf_addf(out, " " SLICE_FMT, SLICE_ARG(n->action));
+	buf_addc(out, '\n');
+	for (int f = 0; f < FIELD_COUNT; f++)
+		add_field(out, (enum field_id)f, &n->field[f]);
+}
+
 static void check_golden(const char *path)
 {
 	struct normalised n;
 	struct buf got = BUF(1 << 16);
 	char provider[64], native[64] = "", action[64] = "";
-	CLEANUP(freep) char *json = read_text(path);
+	CLEANUP(freep) char *json = descriptor_text(path);
 	CLEANUP(freep) char *stem = slice_dup((struct slice){ path, strlen(path) - 5 });
 	CLEANUP(freep) char *beside = xprintf("%s.expect", stem);
-	CLEANUP(freep) char *expect = read_text(beside);
+	CLEANUP(freep) char *expect = descriptor_text(beside);
 
 	cr_assert_eq(sscanf(path, SOURCE "/tests/golden/%63[^/]/", provider), 1);
 	cr_assert_eq(sscanf(expect, "native %63[^\n]\naction %63[^\n]\n", native, action) >= 1, 1);
 	normalise(&n, provider, native, action, slice_of(json));
-	buf_addf(&got, "\n-> %s", n.normal.event);
-	if (n.normal.action.len)
-		buf_addf(&got, " " SLICE_FMT, SLICE_ARG(n.normal.action));
 	buf_addc(&got, '\n');
-	for (int f = 0; f < FIELD_COUNT; f++)
-		add_field(&got, (enum field_id)f, &n.normal.field[f]);
+	add_normal(&got, &n.normal);
 	compare(path, strstr(expect, "-> "), buf_cstr(&got));
 	buf_fini(&got);
 	normalised_fini(&n);
@@ -131,6 +121,99 @@ Test(normalise, recorded_payloads_become_the_events_beside_them)
 	cr_assert_geq(g.gl_pathc, 20);
 	for (size_t i = 0; i < g.gl_pathc; i++)
 		check_golden(g.gl_pathv[i]);
+	globfree(&g);
+	no_leaks();
+}
+
+/* ---- the samples ---- */
+
+#define SEED "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"
+#define PUBLIC "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+static const struct { const char *provider, *key, *secret; } keys[] = {
+	{ "discord", SEED, "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a" }, { "sourcehut", SEED, PUBLIC },
+	{ "standard-webhooks-ed25519", SEED, "whpk_" PUBLIC }, { "basic", "ada:s", "ada:s" }, { "azure-devops", "ada:s", "ada:s" },
+	{ "", "whsec_AAEC", "whsec_AAEC" },             /* of all others */
+};
+
+/* R as it arrives: with the headers and the query that its sender adds. HEADERS: room for them. */
+static void arrive(const struct provider *p, const char *key, const struct recording *r, struct signed_parts *parts,
+		   struct header *headers, struct request_view *out)
+{
+	const struct sender by = { slice_of(key), "id-1", NULL };
+	struct err e;
+
+	*out = (struct request_view){ .method = SLICE("POST"), .body = r->body, .headers = headers, .n_headers = r->n_headers,
+		.url = SLICE("https://ci.example.org/hooks/x"), .now_ms = 1777878753000 };
+	memcpy(headers, r->headers, r->n_headers * sizeof *headers);
+	cr_assert_eq(provider_sign(p, out, &by, parts, &e), 0, "%s: %s", provider_name(p), e.msg);
+	for (struct slice rest = buf_slice(&parts->header_lines), line; rest.len;) {
+		slice_cut(rest, '\n', &line, &rest);
+		struct header *h = &headers[out->n_headers++];
+		slice_cut(line, ':', &h->name, &h->value);
+	}
+	out->query = buf_slice(&parts->query);
+	if (out->query.len) {
+		static char url[200];
+		snprintf(url, sizeof url, "https://ci.example.org/hooks/x?" SLICE_FMT, SLICE_ARG(out->query));
+		out->url = slice_of(url);
+	}
+}
+
+/* What is told of a sample: what arrives as it is verified, identified, normalised. */
+static void tell_sample(const char *provider, const struct recording *r, struct buf *out)
+{
+	struct header headers[RECORDING_MAX_HEADERS + 10];
+	struct provider *p = provider_of(provider);
+	struct signed_parts parts;
+	struct request_view view;
+	struct identity id;
+	struct normalised n;
+	struct err e;
+	size_t k = 0;
+	char why[160];
+
+	while (*keys[k].provider && strcmp(keys[k].provider, provider))
+		k++;
+	arrive(p, keys[k].key, r, &parts, headers, &view);
+	struct secret_view secret = { slice_of(keys[k].secret) };
+	cr_assert_eq(provider_verify(p, &view, &secret, 1, why), VERIFY_OK, "%s: %s", provider, why);
+	cr_assert_eq(provider_identify(p, &view, &id, &e), 0, "%s: %s", provider, e.msg);
+	if (id.answer_status) {
+		buf_addf(out, "answered %d " SLICE_FMT "\n", id.answer_status, SLICE_ARG(buf_slice(&id.answer)));
+		provider_free(p);
+	} else {
+		buf_addf(out, "native %s\n", id.event);
+		if (*id.action)
+			buf_addf(out, "action %s\n", id.action);
+		normalise_with(&n, p, id.event, id.action, id.json.len ? buf_slice(&id.json) : view.body);
+		add_normal(out, &n.normal);
+		normalised_fini(&n);
+	}
+	identity_fini(&id);
+	signed_parts_fini(&parts);
+}
+
+Test(normalise, every_sample_verifies_and_becomes_the_event_that_is_told_of_it)
+{
+	glob_t g = { 0 };
+	cr_assert_eq(glob(SOURCE "/plugins/providers/samples/*/*.http", 0, NULL, &g), 0);
+	cr_assert_geq(g.gl_pathc, 100);
+	for (size_t i = 0; i < g.gl_pathc; i++) {
+		char provider[64], name[64];
+		struct recording r;
+		struct err e;
+		struct buf got = BUF(1 << 16);
+		cr_assert_eq(sscanf(g.gl_pathv[i], SOURCE "/plugins/providers/samples/%63[^/]/%63[^/]", provider, name), 2);
+		name[strlen(name) - 5] = '\0';
+		CLEANUP(freep) char *text = descriptor_text(g.gl_pathv[i]);
+		CLEANUP(freep) char *beside = xprintf(SOURCE "/plugins/providers/samples/%s/%s.expect", provider, name);
+		cr_assert_eq(recording_parse(slice_of(text), "id-1", 1777878753000, &r, &e), 0, "%s: %s", g.gl_pathv[i], e.msg);
+		tell_sample(provider, &r, &got);
+		CLEANUP(freep) char *expect = descriptor_text(beside);
+		cr_assert_str_eq(buf_cstr(&got), expect, "%s", beside);
+		recording_fini(&r);
+		buf_fini(&got);
+	}
 	globfree(&g);
 	no_leaks();
 }

@@ -1,12 +1,10 @@
 /* provider: who may speak. The vectors are published ones, or made with the vendor's own library or openssl. */
 #include <criterion/criterion.h>
-#include <fcntl.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/hex.h"
 #include "descriptor.h"
 #include "no_leaks.h"
@@ -82,39 +80,12 @@ static const struct vector vectors[] = {
 
 /* ---- helpers ---- */
 
-static char *read_text(const char *path)
-{
-	struct buf b = BUF(1 << 20);
-	struct err e;
-	cr_assert_eq(file_read(AT_FDCWD, path, &b, &e), 0, "%s", e.msg);
-	return buf_take(&b);
-}
-
-static struct provider *compile_code(const char *name, const char *code)
-{
-	struct diags diags = { 0 };
-	struct buf said = BUF(1 << 16);
-	struct provider *p = descriptor_compile(name, code, &diags);
-	diags_print(&diags, &said, 0);
-	cr_assert(p, "%s", buf_cstr(&said));
-	diags_fini(&diags);
-	buf_fini(&said);
-	return p;
-}
-
-static struct provider *provider_of(const char *name)
-{
-	CLEANUP(freep) char *path = xprintf(SOURCE "/plugins/providers/%s.lua", name);
-	CLEANUP(freep) char *code = read_text(path);
-	return compile_code(name, code);
-}
-
 struct trial {
 	struct provider *provider;
 	char *headers, *body;
 	struct header list[32];
 	struct request_view view;
-	char why[160];
+	char why[160], url[400];
 };
 
 static void set_headers(struct trial *t, const char *text)
@@ -437,18 +408,31 @@ Test(provider, a_doubled_delivery_id_or_event_is_refused)
 	no_leaks();
 }
 
-/* Sign with the provider's own descriptor; then the request is VIEW with those headers. */
-static void sign(struct trial *t, const char *provider, const char *secret, const char *body, int64_t now_ms)
+/* A request with BODY, signed with the provider's own descriptor, at NOW. */
+static void sign_as(struct trial *t, const char *provider, const char *secret, const char *head, const char *body, int64_t now_ms)
 {
-	struct buf headers = BUF(1 << 14);
+	struct signed_parts parts;
 	struct err e;
 	*t = (struct trial){ .provider = provider_of(provider), .body = xstrdup(body) };
-	cr_assert_eq(provider_sign(t->provider, slice_of(secret), slice_of(body), now_ms, "id-1", "push", &headers, &e), 0, "%s", e.msg);
-	set_headers(t, buf_cstr(&headers));
 	t->view.headers = t->list;
+	set_headers(t, head);
 	t->view.body = slice_of(t->body);
+	t->view.url = SLICE("https://ci.example.org/hooks/x");
 	t->view.now_ms = now_ms;
-	buf_fini(&headers);
+	const struct sender by = { slice_of(secret), "id-1", "push" };
+	cr_assert_eq(provider_sign(t->provider, &t->view, &by, &parts, &e), 0, "%s", e.msg);
+	CLEANUP(freep) char *whole = xprintf("%s%s", head, buf_cstr(&parts.header_lines));
+	CLEANUP(freep) char *url = xprintf("https://ci.example.org/hooks/x%s%s", parts.query.len ? "?" : "", buf_cstr(&parts.query));
+	set_headers(t, whole);
+	snprintf(t->url, sizeof t->url, "%s", url);
+	t->view.url = slice_of(t->url);
+	t->view.query = slice_from(t->view.url, 31);
+	signed_parts_fini(&parts);
+}
+
+static void sign(struct trial *t, const char *provider, const char *secret, const char *body, int64_t now_ms)
+{
+	sign_as(t, provider, secret, "", body, now_ms);
 }
 
 Test(provider, linear_has_its_timestamp_in_the_signed_body)
@@ -528,8 +512,6 @@ Test(provider, docker_hub_carries_its_secret_in_the_query_once)
 {
 	static const struct vector v = { .provider = "docker-hub", .headers = "", .query = "a=b&token=s%20t" };
 	struct trial t;
-	struct err e;
-	struct buf out = BUF(1000);
 	trial_init(&t, &v);
 	cr_assert_eq(verify(&t, "s t"), VERIFY_OK, "%s", t.why);
 	cr_assert_eq(verify(&t, "s"), VERIFY_MISMATCH);
@@ -537,38 +519,76 @@ Test(provider, docker_hub_carries_its_secret_in_the_query_once)
 	cr_assert_eq(verify(&t, "s"), VERIFY_MISMATCH);
 	t.view.query = SLICE("");
 	cr_assert_eq(verify(&t, "s"), VERIFY_MISMATCH);
-	cr_assert_eq(provider_sign(t.provider, SLICE("s"), SLICE("b"), 1, "i", "e", &out, &e), -1);
 	trial_fini(&t);
-	buf_fini(&out);
+	sign(&t, "docker-hub", "s &t", "{}", 1);
+	cr_assert(slice_eq(t.view.query, SLICE("token=s%20%26t")), SLICE_FMT, SLICE_ARG(t.view.query));
+	cr_assert_eq(verify(&t, "s &t"), VERIFY_OK, "%s", t.why);
+	trial_fini(&t);
 	no_leaks();
 }
 
+#define SEED "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"
+#define SEED_PEM "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n"
+
+/* For each: the key that signs, and the secret that verifies. */
+static const struct { const char *provider, *key, *secret, *head; } signers[] = {
+	{ "github", "s", NULL, "" }, { "gitea", "s", NULL, "" }, { "gogs", "s", NULL, "" }, { "bitbucket", "s", NULL, "" },
+	{ "bitbucket-server", "s", NULL, "" }, { "gitlab", "s", NULL, "" }, { "gitlab-signing-token", "whsec_AAEC", NULL, "" },
+	{ "stripe", "whsec_s", NULL, "" }, { "razorpay", "s", NULL, "" }, { "standard-webhooks", "whsec_AAEC", NULL, "" },
+	{ "svix", "whsec_AAEC", NULL, "" }, { "shopify", "s", NULL, "" }, { "slack", "s", NULL, "" }, { "sentry", "s", NULL, "" },
+	{ "npm", "s", NULL, "" }, { "convoy-advanced", "s", NULL, "" }, { "bearer", "s", NULL, "" }, { "basic", "u:p", NULL, "" },
+	{ "cloudevents", "s", NULL, "" }, { "generic-hmac", "s", NULL, "" }, { "azure-devops", "u:p", NULL, "" },
+	{ "docker-hub", "s", NULL, "" }, { "twilio", "s", NULL, "" }, { "twilio", "s", NULL, FORM }, { "gitea", "s", NULL, FORM },
+	{ "discord", SEED, ED25519_HEX, "" }, { "discord", SEED_PEM, ED25519_HEX, "" }, { "sourcehut", SEED, ED25519_B64, "" },
+	{ "sourcehut", "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=", ED25519_B64, "" },
+	{ "standard-webhooks-ed25519", SEED ED25519_HEX, "whpk_" ED25519_B64, "" },
+};
+
 Test(provider, what_it_signs_it_verifies)
 {
-	static const struct { const char *provider, *secret; } cases[] = {
-		{ "github", "s" }, { "gitea", "s" }, { "bitbucket", "s" }, { "gitlab", "s" }, { "gitlab-signing-token", "whsec_AAEC" }, { "stripe", "whsec_s" },
-		{ "razorpay", "s" }, { "standard-webhooks", "whsec_AAEC" }, { "svix", "whsec_AAEC" }, { "shopify", "s" }, { "slack", "s" }, { "sentry", "s" },
-		{ "npm", "s" }, { "convoy-advanced", "s" }, { "bearer", "s" }, { "basic", "u:p" }, { "cloudevents", "s" }, { "generic-hmac", "s" }, { "azure-devops", "u:p" },
-	};
-	for (size_t i = 0; i < COUNT(cases); i++) {
+	for (size_t i = 0; i < COUNT(signers); i++) {
 		struct trial t;
-		sign(&t, cases[i].provider, cases[i].secret, "{\"type\":\"push\"}", 1700000000123);
-		cr_assert_eq(verify(&t, cases[i].secret), VERIFY_OK, "%s: %s\n%s", cases[i].provider, t.why, t.headers);
+		const char *secret = signers[i].secret ? signers[i].secret : signers[i].key;
+		const char *body = *signers[i].head ? "payload=%7B%22type%22%3A%22push%22%7D&a=b+c" : "{\"type\":\"push\"}";
+		sign_as(&t, signers[i].provider, signers[i].key, signers[i].head, body, 1700000000123);
+		cr_assert_eq(verify(&t, secret), VERIFY_OK, "%s: %s\n%s", signers[i].provider, t.why, t.headers);
 		trial_fini(&t);
 	}
 	no_leaks();
 }
 
-Test(provider, does_not_sign_what_would_break_a_header)
+Test(provider, does_not_sign_what_would_break_a_header_nor_without_a_key)
 {
-	struct provider *p = provider_of("github");
-	struct buf out = BUF(1000);
-	struct err e;
-	cr_assert_eq(provider_sign(p, SLICE("s"), SLICE("b"), 1, "id\r\nX: y", "push", &out, &e), -1);
-	cr_assert_eq(provider_sign(p, SLICE(""), SLICE("b"), 1, "id", "push", &out, &e), -1);
-	cr_assert_eq(out.len, 0);
-	provider_free(p);
-	buf_fini(&out);
+	static const struct { const char *provider, *secret, *id, *says; } cases[] = {
+		{ "github", "s", "id\r\nX: y", "control byte" }, { "github", "", "id", "is empty" }, { "bearer", "s\nt", "id", "control byte" },
+		{ "standard-webhooks", "?", "id", "no key" }, { "discord", ED25519_HEX "00", "id", "private key" },
+		{ "discord", "-----BEGIN x", "id", "private key" }, { "twilio", "s", "id", "address" },
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct provider *p = provider_of(cases[i].provider);
+		const struct request_view r = { .body = SLICE("{}"), .now_ms = 1 };
+		const struct sender by = { slice_of(cases[i].secret), cases[i].id, "push" };
+		struct signed_parts parts;
+		struct err e;
+		cr_assert_eq(provider_sign(p, &r, &by, &parts, &e), -1, "%zu", i);
+		cr_assert(strstr(e.msg, cases[i].says), "%s", e.msg);
+		provider_free(p);
+	}
+	no_leaks();
+}
+
+Test(provider, says_nothing_twice_that_the_request_says)
+{
+	static const struct { const char *provider, *head, *body, *never; } cases[] = {
+		{ "github", "x-github-event: ping\n", "{}", "X-GitHub-Event" }, { "shopify", "shopify-topic: a\n", "{}", "X-Shopify-Topic" },
+		{ "gitlab", "", "{\"object_kind\":\"push\"}", "X-Gitlab-Event:" }, { "cloudevents", "", "{\"type\":\"x\",\"id\":\"y\"}", "ce-" },
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct trial t;
+		sign_as(&t, cases[i].provider, "s", cases[i].head, cases[i].body, 1);
+		cr_assert_null(strstr(t.headers, cases[i].never), "%s", t.headers);
+		trial_fini(&t);
+	}
 	no_leaks();
 }
 
@@ -714,12 +734,12 @@ Test(provider, all_that_come_with_the_program_compile)
 	cr_assert_eq(glob(SOURCE "/plugins/providers/*.lua", 0, NULL, &g), 0);
 	cr_assert_geq(g.gl_pathc, 24);
 	for (size_t i = 0; i < g.gl_pathc; i++) {
-		CLEANUP(freep) char *code = read_text(g.gl_pathv[i]);
+		CLEANUP(freep) char *code = descriptor_text(g.gl_pathv[i]);
 		CLEANUP(freep) char *name = xstrdup(strrchr(g.gl_pathv[i], '/') + 1);
 		name[strlen(name) - 4] = '\0';
 		CLEANUP(freep) char *head = xprintf("provider \"%s\" {", name);
 		cr_assert(strstr(code, head), "%s declares another name", g.gl_pathv[i]);
-		struct provider *p = compile_code(name, code);
+		struct provider *p = descriptor_of_code(name, code);
 		cr_assert_str_eq(provider_name(p), name);
 		cr_assert_gt(provider_deadline_ms(p), 0);
 		provider_free(p);
@@ -793,7 +813,7 @@ Test(provider, a_descriptor_in_error_is_refused_and_says_why)
 
 Test(provider, kind_none_needs_no_secret_and_identifies)
 {
-	struct provider *p = compile_code("p", "provider \"p\" { kind='none', event='json:e|const:any' }");
+	struct provider *p = descriptor_of_code("p", "provider \"p\" { kind='none', event='json:e|const:any' }");
 	struct request_view r = { .body = SLICE("{\"e\":7}") };
 	struct identity id = { 0 };
 	struct err e;
