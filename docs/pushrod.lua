@@ -35,7 +35,9 @@ function secret(name) end
 ---@alias pushrod.Test pushrod.Scalar|pushrod.Scalar[]|pushrod.Operators
 
 ---@class pushrod.when
----@field payload? table<string, pushrod.Test> the sender's own JSON, by paths: "a.b", "a[0].b", "a[].b"
+---@field payload? table<string, pushrod.Test> the sender's own JSON, by paths: a.b, a[0].b, a[].b, a["x.y"]
+---@field header? table<string, pushrod.Test> headers of the delivery, but for those that may hold a secret; the case of a name is all one
+---@field query? table<string, pushrod.Test> what stands behind the ? of the address; a name that comes again is a list
 ---@field any? pushrod.when[] one of these tables holds
 ---@field all? pushrod.when[] each of these tables holds: for two tests of one field
 ---@field none? pushrod.when[] none of these tables holds
@@ -44,6 +46,7 @@ function secret(name) end
 ---@field event? pushrod.Test the common name, or the sender's own where there is none
 ---@field action? pushrod.Test what follows the event's dot
 ---@field delivery? pushrod.Test the sender's id of the delivery
+---@field received? pushrod.Test when it came, in UTC to the second, "2026-12-01T06:00:00Z"; the beginning of a time compares
 ---@field repo? pushrod.Test the repository, with its owner
 ---@field owner? pushrod.Test whose repository it is
 ---@field branch? pushrod.Test the branch that was pushed (a pull request has `base` and `head`)
@@ -152,12 +155,12 @@ function secret(name) end
 
 ---@class pushrod.Event
 ---@field native string the sender's own name of the event
----@field received integer milliseconds since 1970
 ---@field source string the name of the source, as pushrod.lua declares it
 ---@field provider string the source's provider
 ---@field event string the common name, or the sender's own where there is none
 ---@field action string what follows the event's dot
 ---@field delivery string the sender's id of the delivery
+---@field received string when it came, in UTC to the second, "2026-12-01T06:00:00Z"; the beginning of a time compares
 ---@field repo? string the repository, with its owner
 ---@field owner? string whose repository it is
 ---@field branch? string the branch that was pushed (a pull request has `base` and `head`)

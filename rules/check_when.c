@@ -6,6 +6,7 @@
 #include "rules/cidr.h"
 #include "rules/elements.h"
 #include "rules/glob.h"
+#include "rules/headers.h"
 #include "rules/normalise.h"
 #include "rules/place.h"
 #include "rules/regex.h"
@@ -18,7 +19,8 @@ static const char *const identity_words[] = { "repo", "branch", "ref", "sender",
 
 struct test {
 	const struct node_member *m;
-	int field;                      /* enum field_id; -1: of a payload path or a fact */
+	int field;                      /* enum field_id; -1: of something else */
+	int type;                       /* enum field_type; 0: a payload path, which holds anything */
 	const char *name;               /* for messages */
 	int is_identity;                /* repo, branch, ref, sender: a test of it often decides what is trusted */
 	int depth;                      /* of some and every around it */
@@ -37,11 +39,11 @@ static int is_scalar(const struct node *n)
 	return n->kind != NODE_TABLE && n->kind != NODE_SECRET && n->kind != NODE_FUNCTION;
 }
 
-static int fits_field(const struct node *n, int field)
+static int fits_type(const struct node *n, int type)
 {
-	if (field < 0 || n->kind == NODE_NULL)
+	if (!type || n->kind == NODE_NULL)
 		return 1;
-	switch (field_type((enum field_id)field)) {
+	switch ((enum field_type)type) {
 	case FIELD_STRING:
 	case FIELD_STRINGS:
 		return n->kind == NODE_STRING;
@@ -53,9 +55,9 @@ static int fits_field(const struct node *n, int field)
 	return 1;
 }
 
-static const char *field_words(int field)
+static const char *type_words(int type)
 {
-	switch (field_type((enum field_id)field)) {
+	switch ((enum field_type)type) {
 	case FIELD_STRING: return "a string";
 	case FIELD_STRINGS: return "a list of strings";
 	case FIELD_INTEGER: return "a number";
@@ -77,6 +79,20 @@ static void check_ref_prefix(struct checker *c, const struct test *t, const stru
 				   SLICE_ARG(slice_from(n->text, taken_off[i].prefix.len)));
 }
 
+/* The beginning of "2026-12-01T06:00:00Z", with * where one likes. */
+static int begins_time(struct slice s)
+{
+	static const char shape[] = "dddd-dd-ddTdd:dd:ddZ";
+
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.ptr[i] == '*')
+			return 1;
+		if (i >= sizeof shape - 1 || (shape[i] == 'd' ? s.ptr[i] < '0' || s.ptr[i] > '9' : s.ptr[i] != shape[i]))
+			return 0;
+	}
+	return s.len >= 4;
+}
+
 static void check_scalar(struct checker *c, const struct test *t, const struct node *n)
 {
 	char got[GOT_BYTES];
@@ -86,10 +102,12 @@ static void check_scalar(struct checker *c, const struct test *t, const struct n
 		return;
 	if (!is_scalar(n))
 		check_say(c, n, "E116", "%s: a test compares with a string, a number, true, false or null, not with %s", t->name, got);
-	else if (!fits_field(n, t->field))
-		check_say(c, n, "E116", "%s is %s, and never equals %s: nothing is converted", t->name, field_words(t->field), got);
+	else if (!fits_type(n, t->type))
+		check_say(c, n, "E116", "%s is %s, and never equals %s: nothing is converted", t->name, type_words(t->type), got);
 	else if (n->kind == NODE_STRING && n->text.len > GLOB_MAX_BYTES)
 		check_say(c, n, "E116", "%s: the pattern has %zu bytes, the most is %d", t->name, n->text.len, GLOB_MAX_BYTES);
+	else if (n->kind == NODE_STRING && slice_eq(t->m->key, SLICE("received")) && t->type == FIELD_STRING && !begins_time(n->text))
+		check_say(c, n, "E116", "received is a time such as \"2026-12-01T06:00:00Z\" or the beginning of one, and never %s", got);
 	check_ref_prefix(c, t, n);
 }
 
@@ -114,9 +132,9 @@ static void check_scalars(struct checker *c, const struct test *t, const struct 
 		check_scalar(c, t, n->items[i]);
 }
 
-static int is_text_field(int field)
+static int may_be_text(int type)
 {
-	return field < 0 || field_type((enum field_id)field) == FIELD_STRING || field_type((enum field_id)field) == FIELD_STRINGS;
+	return !type || type == FIELD_STRING || type == FIELD_STRINGS;
 }
 
 static void check_regex(struct checker *c, const struct test *t, const struct node *n)
@@ -155,8 +173,8 @@ static void check_text_operand(struct checker *c, const struct test *t, const st
 	check_got(n, got);
 	if (n->kind != NODE_STRING)
 		check_say(c, n, "E116", "%s: want a string, got %s", op->name, got);
-	else if (!is_text_field(t->field))
-		check_say(c, n, "E116", "%s is %s: %s never holds of it", t->name, field_words(t->field), op->name);
+	else if (!may_be_text(t->type))
+		check_say(c, n, "E116", "%s is %s: %s never holds of it", t->name, type_words(t->type), op->name);
 	else if (op->operand == OPERAND_REGEX)
 		check_regex(c, t, n);
 	else if (op->operand == OPERAND_NETWORK)
@@ -291,7 +309,7 @@ static void check_parts(struct checker *c, const struct test *t, const char *wha
 static void check_part(struct checker *c, const struct test *t, const struct node_member *m)
 {
 	CLEANUP(freep) char *name = xprintf("%s." SLICE_FMT, t->name, SLICE_ARG(m->key));
-	struct test inner = { m, -1, name, 0, t->depth };
+	struct test inner = { m, -1, 0, name, 0, t->depth };
 
 	if (elements_is_list_of_tests(m)) {
 		for (size_t i = 0; i < m->value->n_items; i++)
@@ -324,15 +342,15 @@ static void check_elements(struct checker *c, const struct test *t, const struct
 {
 	CLEANUP(freep) char *name = xprintf("%s.%s", t->name, op->name);
 	const struct node_member self = { .key = t->m->key, .value = (struct node *)(uintptr_t)n, .line = n->line, .col = n->col };
-	struct test inner = { &self, t->field, name, 0, t->depth + 1 };
+	struct test inner = { &self, -1, t->type ? FIELD_STRING : 0, name, 0, t->depth + 1 };
 
 	if (inner.depth > TESTS_MAX_DEPTH)
 		check_say(c, n, "E126", "%s: some and every are nested deeper than %d", t->name, TESTS_MAX_DEPTH);
-	else if (t->field >= 0 && field_type((enum field_id)t->field) != FIELD_STRINGS)
-		check_say(c, n, "E116", "%s is %s: %s asks about the elements of a list", t->name, field_words(t->field), op->name);
+	else if (t->type && t->type != FIELD_STRINGS)
+		check_say(c, n, "E116", "%s is %s: %s asks about the elements of a list", t->name, type_words(t->type), op->name);
 	else if (elements_are_plain(n))
 		check_test(c, &inner);
-	else if (t->field >= 0)
+	else if (t->type)
 		check_say(c, n, "E116", "%s holds strings, which have no parts: write %s = { starts = \"…\" }, or a pattern", t->name, op->name);
 	else
 		check_parts(c, &inner, name, n);
@@ -355,29 +373,47 @@ static void check_reachable(struct checker *c, const struct node_member *m, int 
 		   "no event of `on` has the field '%s': this never holds", field_name((enum field_id)field));
 }
 
-static void check_payload(struct checker *c, const struct node_member *payload)
+/* Headers that may hold a secret are not kept, and rules do not see them. */
+static void check_header(struct checker *c, const struct node_member *m)
 {
-	const struct node *n = payload->value;
+	if (m->key.len == 0 || m->key.len > PLACE_MAX_BYTES - 4)
+		check_say_key(c, m, "E121", "a header's name has 1 to %d bytes", PLACE_MAX_BYTES - 4);
+	else if (!header_is_kept(m->key))
+		check_warn(c, &(struct node){ .line = m->line, .col = m->col }, "W127",
+			   "header '" SLICE_FMT "' may hold a secret and is not kept: this never holds", SLICE_ARG(m->key));
+}
+
+static void check_open(struct checker *c, const struct node_member *open)
+{
+	const struct node *n = open->value;
+	int is_payload = slice_eq(open->key, SLICE("payload")), is_header = slice_eq(open->key, SLICE("header"));
 
 	if (n->is_bad)
 		return;
 	if (n->kind != NODE_TABLE || n->n_items || n->n_members == 0) {
-		check_say(c, n, "E116", "payload: want a table of paths, as in { [\"repository.private\"] = false }");
+		check_say(c, n, "E116", is_payload ? "payload: want a table of paths, as in { [\"repository.private\"] = false }" :
+			  is_header ? "header: want a table of names, as in { [\"user-agent\"] = \"GitHub-Hookshot/*\" }" :
+			  "query: want a table of names, as in { environment = \"staging\" }");
 		return;
 	}
 	for (size_t i = 0; i < n->n_members; i++) {
 		CLEANUP(freep) char *name = slice_dup(n->members[i].key);
-		struct test t = { &n->members[i], -1, name, 0, 0 };
-		check_path(c, &n->members[i]);
+		struct test t = { &n->members[i], -1, is_payload ? 0 : is_header ? FIELD_STRING : FIELD_STRINGS, name, 0, 0 };
+		if (is_payload)
+			check_path(c, &n->members[i]);
+		else if (is_header)
+			check_header(c, &n->members[i]);
+		else if (n->members[i].key.len > PLACE_MAX_BYTES - 4)
+			check_say_key(c, &n->members[i], "E121", "a name of a query has at most %d bytes", PLACE_MAX_BYTES - 4);
 		check_test(c, &t);
 	}
 }
 
 static void say_no_field(struct checker *c, const struct node_member *m)
 {
-	const char *words[WORDS_MAX] = { "payload" };
+	const char *words[WORDS_MAX] = { 0 };
 	char hint[HINT_BYTES];
-	size_t n = 1;
+	size_t n = 0;
 
 	_Static_assert(FIELD_COUNT + 16 < WORDS_MAX, "all fields and the other words");
 	for (int f = 0; f < FIELD_COUNT; f++)
@@ -385,6 +421,8 @@ static void say_no_field(struct checker *c, const struct node_member *m)
 	for (const char *const *w = schema_facts; *w; w++)
 		words[n++] = *w;
 	for (const char *const *w = schema_combinators; *w; w++)
+		words[n++] = *w;
+	for (const char *const *w = schema_open; *w; w++)
 		words[n++] = *w;
 	check_hint(m->key, words, hint);
 	check_say_key(c, m, "E101", "unknown field '" SLICE_FMT "' in when%s%s", SLICE_ARG(m->key), hint,
@@ -415,12 +453,14 @@ static void check_alternatives(struct checker *c, const struct node *list, const
 static void check_member(struct checker *c, const struct node_member *m)
 {
 	CLEANUP(freep) char *name = slice_dup(m->key);
-	struct test t = { m, field_find(m->key), name, .is_identity = is_word(m->key, identity_words) };
+	struct test t = { m, field_find(m->key), FIELD_STRING, name, is_word(m->key, identity_words), 0 };
 
+	if (t.field >= 0)
+		t.type = field_type((enum field_id)t.field);
 	if (is_word(m->key, schema_combinators)) {
 		check_alternatives(c, m->value, name);
-	} else if (slice_eq(m->key, SLICE("payload"))) {
-		check_payload(c, m);
+	} else if (is_word(m->key, schema_open)) {
+		check_open(c, m);
 	} else if (t.field >= 0) {
 		check_test(c, &t);
 		check_reachable(c, m, t.field);

@@ -270,6 +270,8 @@ int ruleset_compile(struct slice bundle_json, struct ruleset **out, struct diags
 
 	rs->refs = 1;
 	rs->arena = arena_new();
+	rs->headers = paths_new();
+	rs->query = paths_new();
 	sha256_hex(bundle_json, rs->sha256);
 	config_default(&rs->config);
 	*e = (struct err){ 0 };

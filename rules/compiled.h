@@ -16,14 +16,18 @@ enum subject_kind {
 	SUBJECT_FIELD,                  /* number: enum field_id */
 	SUBJECT_EVENT,                  /* number: enum event_fact */
 	SUBJECT_PAYLOAD,                /* by path */
+	SUBJECT_HEADER,                 /* by name, in lower case */
+	SUBJECT_QUERY,                  /* by name */
 };
-enum event_fact { FACT_SOURCE, FACT_PROVIDER, FACT_EVENT, FACT_ACTION, FACT_DELIVERY, FACT_COUNT };
+enum event_fact { FACT_SOURCE, FACT_PROVIDER, FACT_EVENT, FACT_ACTION, FACT_DELIVERY, FACT_RECEIVED, FACT_COUNT };
 extern const char *const event_fact_names[FACT_COUNT];
 
 struct subject {
 	enum subject_kind kind;
 	int number;
-	const char *name;               /* "branch", or the path */
+	const char *name;               /* "branch", the path, the header's name */
+	const char *label;              /* for people: "branch", "a.b", "header x-a" */
+	struct place place;             /* of a HEADER in the headers, of a QUERY in the query */
 };
 struct question {
 	uint32_t subject;
@@ -114,6 +118,7 @@ struct ruleset {
 	struct source *sources;
 	size_t n_usages, n_sources;
 	struct rule *rules;             /* in file order */
+	struct paths *headers, *query;  /* what rules ask of them */
 	struct subject *subjects;
 	struct question *questions;
 	size_t n_rules, n_subjects, n_questions;

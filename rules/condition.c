@@ -1,10 +1,13 @@
 /* rules/condition.c - a rule's `when` becomes a tree: tables are "all of", `any`, `all` and `none` hold lists of tables,
- * every other key is a question about a field, and below `payload` about a path. */
+ * every other key is a question about a field, and below `payload`, `header` and `query` about what the sender wrote. */
 #include <stdlib.h>
 
 #include "rules/compiled.h"
+#include "rules/operator.h"
+#include "rules/paths.h"
+#include "rules/schema.h"
 
-const char *const event_fact_names[FACT_COUNT] = { "source", "provider", "event", "action", "delivery" };
+const char *const event_fact_names[FACT_COUNT] = { "source", "provider", "event", "action", "delivery", "received" };
 
 static int event_fact_find(struct slice name)
 {
@@ -16,8 +19,9 @@ static int event_fact_find(struct slice name)
 
 static int table_compile(struct compiler *c, const struct node *table, struct cond *out);
 
-static int question_compile(struct compiler *c, const struct node_member *m, enum subject_kind kind, int number,
-			    struct cond *out)
+/* About M, which stands in the file as M's key, or under the name NAME. */
+static int named_question(struct compiler *c, const struct node_member *m, enum subject_kind kind, int number, struct slice name,
+			  struct cond *out)
 {
 	struct predicate p;
 
@@ -26,8 +30,13 @@ static int question_compile(struct compiler *c, const struct node_member *m, enu
 		predicate_fini(&p);
 		return -1;
 	}
-	out->question = question_intern(c, subject_intern(c, kind, number, m->key), &p);
+	out->question = question_intern(c, subject_intern(c, kind, number, name), &p);
 	return 0;
+}
+
+static int question_compile(struct compiler *c, const struct node_member *m, enum subject_kind kind, int number, struct cond *out)
+{
+	return named_question(c, m, kind, number, m->key, out);
 }
 
 static int list_compile(struct compiler *c, const struct node *list, enum cond_kind kind, struct cond *out)
@@ -57,13 +66,48 @@ static int path_compile(struct compiler *c, const struct node_member *m, struct 
 	return bad ? compile_error(c, &at, "%s", e.msg) : question_compile(c, m, SUBJECT_PAYLOAD, 0, out);
 }
 
-static int payload_compile(struct compiler *c, const struct node *paths, struct cond **next)
+/* A header, whatever the case of its name, or a field of the query. */
+static int name_compile(struct compiler *c, const struct node_member *m, enum subject_kind kind, struct cond *out)
+{
+	CLEANUP(buf_fini) struct buf name = BUF(BUF_UNLIMITED), path = BUF(BUF_UNLIMITED);
+	struct ruleset *rs = c->rs;
+	struct node at = { .line = m->line, .col = m->col };
+	struct place place;
+	struct err e;
+
+	if (kind == SUBJECT_HEADER)
+		operator_fold(m->key, &name);
+	else
+		buf_add(&name, m->key);
+	path_of_key(buf_slice(&name), &path);
+	if (place_add(kind == SUBJECT_HEADER ? rs->headers : rs->query, buf_slice(&path), &place, &e) < 0)
+		return compile_error(c, &at, "%s", e.msg);
+	if (named_question(c, m, kind, 0, buf_slice(&name), out) < 0)
+		return -1;
+	rs->subjects[rs->questions[out->question].subject].place = place;
+	return 0;
+}
+
+static int open_compile(struct compiler *c, const struct node_member *m, struct cond **next)
 {
 	int bad = 0;
 
-	for (size_t i = 0; i < paths->n_members; i++)
-		bad |= path_compile(c, &paths->members[i], (*next)++);
+	for (size_t i = 0; i < m->value->n_members; i++) {
+		const struct node_member *one = &m->value->members[i];
+		if (slice_eq(m->key, SLICE("payload")))
+			bad |= path_compile(c, one, (*next)++);
+		else
+			bad |= name_compile(c, one, slice_eq(m->key, SLICE("header")) ? SUBJECT_HEADER : SUBJECT_QUERY, (*next)++);
+	}
 	return bad;
+}
+
+static int is_open(const struct node_member *m)
+{
+	for (const char *const *w = schema_open; *w; w++)
+		if (slice_eq(m->key, slice_of(*w)))
+			return m->value->kind == NODE_TABLE;
+	return 0;
 }
 
 static int member_compile(struct compiler *c, const struct node_member *m, struct cond **next)
@@ -79,8 +123,8 @@ static int member_compile(struct compiler *c, const struct node_member *m, struc
 			*list = (struct cond){ .line = m->line, .col = m->col };
 			return list_compile(c, m->value, lists[i].kind, list);
 		}
-	if (slice_eq(m->key, SLICE("payload")) && m->value->kind == NODE_TABLE)
-		return payload_compile(c, m->value, next);
+	if (is_open(m))
+		return open_compile(c, m, next);
 	if ((number = field_find(m->key)) >= 0)
 		return question_compile(c, m, SUBJECT_FIELD, number, (*next)++);
 	if ((number = event_fact_find(m->key)) >= 0)
@@ -96,8 +140,11 @@ static int by_place(const void *a, const void *b)
 
 static size_t count_kids(const struct node *table)
 {
-	const struct node *payload = node_get(table, "payload");
-	return table->n_members + (payload && payload->kind == NODE_TABLE ? payload->n_members : 0);
+	size_t n = table->n_members;
+
+	for (size_t i = 0; i < table->n_members; i++)
+		n += is_open(&table->members[i]) ? table->members[i].value->n_members : 0;
+	return n;
 }
 
 /* The keys of a table come sorted by name; people wrote them in another order, and read explanations in it. */

@@ -35,5 +35,3 @@ const struct value *values_get(const struct values *v, int index, size_t *n);
 /* 1 where values below a "[]" were left out at EXTRACT_MAX_VALUES: such lists are then incomplete. Values of paths
  * without "[]" are never left out. Whether an empty list was there is asked with a path of its own ("a" for "a[].b"). */
 int values_is_truncated(const struct values *v);
-/* For `explain`: the members of the deepest existing object on the way to path INDEX, comma separated, at most MAX. */
-void extract_nearest(struct slice json, struct slice path, struct buf *out, int max);

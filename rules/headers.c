@@ -24,6 +24,14 @@ static void lower(struct slice s, struct buf *out)
 		buf_addc(out, s.ptr[i] >= 'A' && s.ptr[i] <= 'Z' ? (char)(s.ptr[i] | 0x20) : s.ptr[i]);
 }
 
+int header_is_kept(struct slice name)
+{
+	CLEANUP(buf_fini) struct buf lower_name = BUF(BUF_UNLIMITED);
+
+	lower(name, &lower_name);
+	return is_worth_keeping(buf_slice(&lower_name));
+}
+
 static int is_repeat(const struct header *headers, size_t i)
 {
 	for (size_t k = 0; k < i; k++)

@@ -40,6 +40,15 @@ static void *grow(void *array, size_t n, size_t *cap, size_t size)
 	return xrealloc(array, *cap * size);
 }
 
+static const char *label_of(const struct ruleset *rs, enum subject_kind kind, struct slice name)
+{
+	CLEANUP(buf_fini) struct buf label = BUF(BUF_UNLIMITED);
+
+	buf_adds(&label, kind == SUBJECT_HEADER ? "header " : kind == SUBJECT_QUERY ? "query " : "");
+	buf_add(&label, name);
+	return arena_str(rs->arena, buf_slice(&label));
+}
+
 uint32_t subject_intern(struct compiler *c, enum subject_kind kind, int number, struct slice name)
 {
 	struct ruleset *rs = c->rs;
@@ -50,7 +59,7 @@ uint32_t subject_intern(struct compiler *c, enum subject_kind kind, int number, 
 	uint32_t id = intern(&c->subjects, buf_slice(&key), rs->n_subjects)->id;
 	if (id == rs->n_subjects) {
 		rs->subjects = grow(rs->subjects, rs->n_subjects, &c->subjects_cap, sizeof *rs->subjects);
-		rs->subjects[rs->n_subjects++] = (struct subject){ kind, number, arena_str(rs->arena, name) };
+		rs->subjects[rs->n_subjects++] = (struct subject){ kind, number, arena_str(rs->arena, name), label_of(rs, kind, name), NO_PLACE };
 	}
 	return id;
 }

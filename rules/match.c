@@ -6,8 +6,12 @@
  * reverse of OR; a rule fires unless its condition is false, or unknown where it says unknown = "skip". */
 #include "rules/matching.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#include "rules/form.h"
 
 /* ---- what the delivery holds ---- */
 
@@ -52,6 +56,45 @@ static void look_at_payload(struct match *m, const struct place *p, struct findi
 	m->mixed[m->n_mixed++] = mixed;
 }
 
+/* Headers and query are read when the first question about them comes. */
+static const struct values *headers_of(struct match *m)
+{
+	struct slice json = m->delivery.headers_json;
+
+	if (!m->has_headers && (!json.ptr || extract(m->rs->headers, json, &m->headers, NULL) < 0))
+		m->headers = NULL;
+	m->has_headers = 1;
+	return m->headers;
+}
+
+static const struct values *query_of(struct match *m)
+{
+	struct slice query = m->delivery.query;
+
+	if (!m->has_query && query.ptr && form_to_json(query, &m->query_json, NULL) == 0 &&
+	    extract(m->rs->query, buf_slice(&m->query_json), &m->query, NULL) < 0)
+		m->query = NULL;
+	m->has_query = 1;
+	return m->query;
+}
+
+static void look_at_request(struct match *m, const struct subject *s, struct finding *f)
+{
+	const struct values *values = s->kind == SUBJECT_HEADER ? headers_of(m) : query_of(m);
+	struct value *mixed = NULL;
+
+	if (values) {
+		place_look(&s->place, values, f, &mixed);
+		assert(!mixed);                 /* a string, or a list of them */
+		return;
+	}
+	*f = (struct finding){ .presence = FOUND_UNKNOWN };
+	if (s->kind == SUBJECT_HEADER)
+		f->why_unknown = "the headers of this delivery are not at hand";
+	else
+		f->why_unknown = m->delivery.query.ptr ? "the query is ill-formed" : "the query of this delivery is not at hand";
+}
+
 const struct finding *match_look(struct match *m, uint32_t subject)
 {
 	const struct subject *s = &m->rs->subjects[subject];
@@ -65,6 +108,10 @@ const struct finding *match_look(struct match *m, uint32_t subject)
 		break;
 	case SUBJECT_PAYLOAD:
 		look_at_payload(m, &m->delivery.source->usage->places[subject], &m->finding);
+		break;
+	case SUBJECT_HEADER:
+	case SUBJECT_QUERY:
+		look_at_request(m, s, &m->finding);
 		break;
 	}
 	return &m->finding;
@@ -132,11 +179,22 @@ int match_fires(const struct match *m, uint32_t rule)
 
 /* ---- making it ---- */
 
+/* In UTC, so that the order of texts is the order of times. */
+static void say_when(int64_t wall_ms, char out[32])
+{
+	time_t seconds = (time_t)(wall_ms / 1000);
+	struct tm tm;
+
+	if (!gmtime_r(&seconds, &tm) || strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		out[0] = '\0';
+}
+
 static void set_facts(struct match *m)
 {
 	const struct delivery_view *d = &m->delivery;
 	struct slice common = slice_of(m->normal.event);
 
+	say_when(d->received_ms, m->received);
 	m->event = slice_dup(common.len ? common : d->event);
 	m->action = slice_dup(common.len ? m->normal.action : d->action);
 	const struct slice texts[FACT_COUNT] = {
@@ -145,6 +203,7 @@ static void set_facts(struct match *m)
 		[FACT_EVENT] = slice_of(m->event),
 		[FACT_ACTION] = slice_of(m->action),
 		[FACT_DELIVERY] = slice_of(d->delivery_key),
+		[FACT_RECEIVED] = slice_of(m->received),
 	};
 	for (int i = 0; i < FACT_COUNT; i++)
 		m->facts[i] = (struct value){ .kind = VALUE_STRING, .text = texts[i] };
@@ -199,6 +258,7 @@ int ruleset_match(const struct ruleset *rs, const struct delivery_view *d, struc
 
 	m->rs = kept;
 	m->delivery = *d;
+	m->query_json = BUF(EXTRACT_MAX_BYTES);
 	m->knows_payload = index_may_listen(rs->index, &names);
 	const struct projection *p = m->knows_payload ? &u->all : &u->fields;
 	if (extract(p->paths, d->json, &m->values, e) < 0) {
@@ -224,6 +284,9 @@ void match_free(struct match *m)
 	if (m->event && m->delivery.source->usage->provider)
 		normal_fini(&m->normal);
 	values_free(m->values);
+	values_free(m->headers);
+	values_free(m->query);
+	buf_fini(&m->query_json);
 	for (size_t i = 0; i < m->n_mixed; i++)
 		free(m->mixed[i]);
 	free(m->mixed);

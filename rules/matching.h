@@ -15,6 +15,10 @@ struct match {
 	struct values *values;
 	struct normal normal;
 	struct value facts[FACT_COUNT];
+	char received[32];
+	struct values *headers, *query; /* read when first asked for; NULL: not yet, or not known */
+	struct buf query_json;
+	int has_headers, has_query;     /* they were read */
 	char *event, *action;           /* common, else native */
 	struct value **mixed;           /* owned; lists put together for a finding */
 	size_t n_mixed;

@@ -101,6 +101,17 @@ int path_step_parse(struct slice *rest, int is_first, struct path_step *out, str
 	return 0;
 }
 
+void path_of_key(struct slice key, struct buf *out)
+{
+	buf_adds(out, "[\"");
+	for (size_t i = 0; i < key.len; i++) {
+		if (key.ptr[i] == '"' || key.ptr[i] == '\\')
+			buf_addc(out, '\\');
+		buf_addc(out, key.ptr[i]);
+	}
+	buf_adds(out, "\"]");
+}
+
 /* ---- the trie ---- */
 
 static uint64_t key_bit(struct slice key)

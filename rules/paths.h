@@ -34,4 +34,6 @@ struct paths {
 /* Take one step off the front of REST; the key of a STEP_KEY, unescaped, goes to KEY (emptied first). IS_FIRST: a key
  * stands without its dot. -1 with *e (ERR_INPUT). */
 int path_step_parse(struct slice *rest, int is_first, struct path_step *out, struct buf *key, struct err *e) MUST_USE;
+/* KEY as a step of a path: `["x.y"]`. */
+void path_of_key(struct slice key, struct buf *out);
 uint32_t path_node_kid(const struct path_node *n, struct slice key);    /* 0 for none */

@@ -5,14 +5,13 @@
 #include <string.h>
 
 #include "rules/matching.h"
+#include "rules/nearest.h"
 
 #define SHOWN_VALUES 3
-#define NEAR_MAX 64
-#define NEAR_SHOWN 6
 
 const char *subject_label(const struct match *m, uint32_t question)
 {
-	return m->rs->subjects[m->rs->questions[question].subject].name;
+	return m->rs->subjects[m->rs->questions[question].subject].label;
 }
 
 static const struct predicate *predicate_of(const struct match *m, uint32_t question)
@@ -42,47 +41,6 @@ static int event_has_field(const struct match *m, int field)
 	return 0;
 }
 
-/* "a, b, c" cut up in place. */
-static size_t split_keys(char *keys, const char **words, size_t max)
-{
-	size_t n = 0;
-
-	for (char *comma; keys && *keys && n < max; keys = comma ? comma + 2 : NULL) {
-		words[n++] = keys;
-		comma = strstr(keys, ", ");
-		if (comma)
-			*comma = '\0';
-	}
-	words[n] = NULL;
-	return n;
-}
-
-/* The key that was meant, where the path has one a little off; else some of those that stand where it goes astray. */
-static void nearest_words(const struct match *m, const char *path, struct buf *out)
-{
-	CLEANUP(buf_fini) struct buf near = BUF(16 << 10);
-	const char *words[NEAR_MAX + 1], *meant = NULL;
-	struct slice key, rest = slice_of(path);
-
-	extract_nearest(m->delivery.json, rest, &near, NEAR_MAX);
-	if (near.len == 0)
-		return;
-	CLEANUP(freep) char *keys = slice_dup(buf_slice(&near));
-	size_t n = split_keys(keys, words, NEAR_MAX);
-	while (!meant && rest.len) {
-		slice_cut(rest, '.', &key, &rest);
-		meant = did_you_mean(key, words);
-	}
-	if (meant) {
-		buf_addf(out, "; did you mean %s?", meant);
-		return;
-	}
-	buf_adds(out, "; nearest:");
-	for (size_t i = 0; i < n && i < NEAR_SHOWN; i++)
-		buf_addf(out, "%s %s", i ? "," : "", words[i]);
-	buf_adds(out, n > NEAR_SHOWN ? ", …" : "");
-}
-
 static void missing_words(const struct match *m, const struct subject *s, struct buf *out)
 {
 	switch (s->kind) {
@@ -97,7 +55,15 @@ static void missing_words(const struct match *m, const struct subject *s, struct
 		return;
 	case SUBJECT_PAYLOAD:
 		buf_adds(out, "not in the payload");
-		nearest_words(m, s->name, out);
+		nearest_path(m->delivery.json, slice_of(s->name), out);
+		return;
+	case SUBJECT_HEADER:
+		buf_adds(out, "there is no such header");
+		nearest_name(m->delivery.headers_json, slice_of(s->name), out);
+		return;
+	case SUBJECT_QUERY:
+		buf_adds(out, m->query_json.len > 2 ? "not in the query" : "there is no query");
+		nearest_name((struct slice){ m->query_json.ptr, m->query_json.len }, slice_of(s->name), out);
 		return;
 	}
 }
@@ -108,11 +74,13 @@ static int is_true(const struct match *m, enum field_id f)
 	return x->state == FIELD_PRESENT && x->n == 1 && x->list[0].kind == VALUE_TRUE;
 }
 
-/* Why the payload cannot know which files changed. */
+/* Why it is not known, of a payload: which files changed. */
 static void unknown_words(const struct match *m, const struct finding *f, struct buf *out)
 {
 	buf_adds(out, "not known: ");
-	if (f->is_cut)
+	if (f->why_unknown)
+		buf_adds(out, f->why_unknown);
+	else if (f->is_cut)
 		buf_adds(out, "the list is longer than what is kept of it");
 	else if (is_true(m, FIELD_CREATED))
 		buf_adds(out, "the payload of a new branch does not tell it");

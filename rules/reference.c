@@ -196,6 +196,10 @@ static int word_example(size_t n, struct buf *out, struct buf *what)
 		add_test(word, example_of_word(SCHEMA_WORD_FACT, word), out, what);
 		return 1;
 	}
+	if ((word = nth(schema_open, &n))) {
+		add_test(word, example_of_word(SCHEMA_WORD_OPEN, word), out, what);
+		return 1;
+	}
 	if ((word = nth(schema_combinators, &n))) {
 		add_test(word, example_of_word(SCHEMA_WORD_COMBINATOR, word), out, what);
 		return 1;

@@ -143,8 +143,9 @@ static void add_test_def(struct buf *out)
 
 static void add_when_def(struct buf *out)
 {
-	buf_adds(out, "\"when\":{\"type\":\"object\",\"minProperties\":1,\"additionalProperties\":false,\"properties\":{\n"
-		      "  \"payload\":{\"type\":\"object\",\"additionalProperties\":{\"$ref\":\"#/$defs/test\"}}");
+	buf_adds(out, "\"when\":{\"type\":\"object\",\"minProperties\":1,\"additionalProperties\":false,\"properties\":{");
+	for (const char *const *w = schema_open; *w; w++)
+		buf_addf(out, "%s\n  \"%s\":{\"type\":\"object\",\"additionalProperties\":{\"$ref\":\"#/$defs/test\"}}", w == schema_open ? "" : ",", *w);
 	for (const char *const *w = schema_combinators; *w; w++)
 		buf_addf(out, ",\n  \"%s\":{\"$ref\":\"#/$defs/whens\"}", *w);
 	for (const char *const *w = schema_facts; *w; w++)

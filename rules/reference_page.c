@@ -215,6 +215,10 @@ static void add_when(struct buf *out)
 	add_words(SCHEMA_WORD_FACT, schema_facts, out);
 	for (int f = 0; f < FIELD_COUNT; f++)
 		add_word(SCHEMA_WORD_FIELD, field_name((enum field_id)f), types[field_type((enum field_id)f)], out);
+	buf_adds(out, "\n### What the sender wrote\n\nTables whose keys are the sender's. A name that is not there is no error, and `explain` says what "
+		      "stood near.\n\n"
+		      "| table | what it is | example |\n|---|---|---|\n");
+	add_words(SCHEMA_WORD_OPEN, schema_open, out);
 	buf_adds(out, payload_text);
 }
 

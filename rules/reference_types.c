@@ -114,8 +114,9 @@ static void add_when(struct buf *out)
 		buf_addf(out, "---@field %s? %s %s\n", schema_operators[i].name,
 			 schema_operators[i].operand == OPERAND_BOOL ? "boolean" : schema_operators[i].takes_list ? "pushrod.Scalar|pushrod.Scalar[]" : "any",
 			 schema_operators[i].doc);
-	buf_adds(out, "\n---@alias pushrod.Test pushrod.Scalar|pushrod.Scalar[]|pushrod.Operators\n\n---@class pushrod.when\n"
-		      "---@field payload? table<string, pushrod.Test> the sender's own JSON, by paths: \"a.b\", \"a[0].b\", \"a[].b\"\n");
+	buf_adds(out, "\n---@alias pushrod.Test pushrod.Scalar|pushrod.Scalar[]|pushrod.Operators\n\n---@class pushrod.when\n");
+	for (const char *const *w = schema_open; *w; w++)
+		buf_addf(out, "---@field %s? table<string, pushrod.Test> %s\n", *w, word_doc(SCHEMA_WORD_OPEN, *w));
 	for (const char *const *w = schema_combinators; *w; w++)
 		buf_addf(out, "---@field %s? pushrod.when[] %s\n", *w, word_doc(SCHEMA_WORD_COMBINATOR, *w));
 	for (const char *const *w = schema_facts; *w; w++)
@@ -160,8 +161,7 @@ static void add_job(struct buf *out)
 	buf_adds(out, "\n---@class pushrod.Result\n---@field code integer the exit code\n---@field secs number how long it took\n"
 		      "---@field out? string what it printed, with capture = true\n---@field timed_out? boolean\n"
 		      "\n---@class pushrod.Release\n---@field rollback fun(self: pushrod.Release) the release before it is shown again\n"
-		      "\n---@class pushrod.Event\n---@field native string the sender's own name of the event\n"
-		      "---@field received integer milliseconds since 1970\n");
+		      "\n---@class pushrod.Event\n---@field native string the sender's own name of the event\n");
 	for (const char *const *w = schema_facts; *w; w++)
 		buf_addf(out, "---@field %s string %s\n", *w, word_doc(SCHEMA_WORD_FACT, *w));
 	for (int f = 0; f < FIELD_COUNT; f++)

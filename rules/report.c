@@ -59,8 +59,7 @@ void match_event_json(const struct match *m, struct buf *out)
 	add_member(out, "action", slice_of(m->action));
 	add_member(out, "native", d->event.ptr ? d->event : SLICE(""));
 	add_member(out, "delivery", slice_of(d->delivery_key ? d->delivery_key : ""));
-	add_member(out, "received", SLICE_NULL);
-	buf_addi(out, d->received_ms);
+	add_member(out, "received", slice_of(m->received));
 	for (int f = 0; f < FIELD_COUNT; f++) {
 		add_field(m, f, out);
 		unknown |= m->normal.field[f].state == FIELD_UNKNOWN;

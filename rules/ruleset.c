@@ -21,6 +21,8 @@ void ruleset_unref(struct ruleset *rs)
 	for (size_t i = 0; i < rs->n_usages; i++)
 		usage_fini(&rs->usages[i]);
 	free(rs->usages);
+	paths_free(rs->headers);
+	paths_free(rs->query);
 	free(rs->questions);
 	free(rs->subjects);
 	arena_free(rs->arena);

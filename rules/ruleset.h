@@ -76,7 +76,7 @@ struct delivery_view {                          /* all borrowed */
 	const struct source *source;
 	struct slice event, action;             /* native, as the provider's descriptor identified them */
 	struct slice json;                      /* the JSON document (the form's payload field where it is a form) */
-	struct slice headers_json, query;
+	struct slice headers_json, query;       /* ptr NULL: not known, and so is what is asked of them */
 	const char *delivery_key;
 	int64_t received_ms;
 };
@@ -92,7 +92,7 @@ size_t match_cell_count(const struct match *m, size_t i);
 const char *match_cell(const struct match *m, size_t i, size_t cell);
 const char *match_event(const struct match *m);                         /* common event, "push", "" where none */
 const char *match_action(const struct match *m);
-/* The normalised event: source, provider, event (common, else native), action, native, delivery, received (ms), the fields
+/* The normalised event: source, provider, event (common, else native), action, native, delivery, received ("2026-12-01T06:00:00Z"), the fields
  * that it has, and "unknown":[names] of those that its payload cannot tell. */
 void match_event_json(const struct match *m, struct buf *out);
 void match_summary_json(const struct match *m, struct buf *out);        /* repo ref sha title sender, present ones */

@@ -165,7 +165,8 @@ const struct schema_operator schema_operators[] = {
 };
 const size_t schema_operator_count = COUNT(schema_operators);
 
-const char *const schema_facts[] = { "source", "provider", "event", "action", "delivery", NULL };
+const char *const schema_facts[] = { "source", "provider", "event", "action", "delivery", "received", NULL };
+const char *const schema_open[] = { "payload", "header", "query", NULL };
 const char *const schema_combinators[] = { "any", "all", "none", NULL };
 const char *const schema_events[] = {
 	"push", "tag", "delete", "pull_request", "issue", "comment", "release", "payment", "ping", NULL,

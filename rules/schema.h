@@ -87,6 +87,7 @@ struct schema_operator {
 extern const struct schema_operator schema_operators[];
 extern const size_t schema_operator_count;
 extern const char *const schema_facts[];                /* on every event: source, provider, …; NULL-ended */
+extern const char *const schema_open[];                 /* payload, header, query: tables with keys of the sender's; NULL-ended */
 extern const char *const schema_combinators[];          /* any, all, none; NULL-ended */
 extern const char *const schema_events[];               /* common events; NULL-ended */
 extern const char *const schema_reserved_sources[];     /* NULL-ended */
@@ -96,7 +97,7 @@ extern const char *const schema_reserved_sources[];     /* NULL-ended */
 /* "a duration such as \"10m\" or a list of these: …": any of TYPES, appended to OUT. */
 void schema_wants(const struct schema_type *types, struct buf *out);
 /* What the words of `when` and `on` mean; NULL for one that nobody has explained, which a test refuses. */
-enum schema_word_kind { SCHEMA_WORD_FIELD, SCHEMA_WORD_FACT, SCHEMA_WORD_COMBINATOR, SCHEMA_WORD_EVENT };
+enum schema_word_kind { SCHEMA_WORD_FIELD, SCHEMA_WORD_OPEN, SCHEMA_WORD_FACT, SCHEMA_WORD_COMBINATOR, SCHEMA_WORD_EVENT };
 struct schema_word {
 	enum schema_word_kind kind;
 	const char *name, *doc;

@@ -43,6 +43,15 @@ static const struct schema_word words[] = {
 	{ SCHEMA_WORD_FACT, "event", "the common name, or the sender's own where there is none", "event = \"push\"" },
 	{ SCHEMA_WORD_FACT, "action", "what follows the event's dot", "action = { \"opened\", \"reopened\" }" },
 	{ SCHEMA_WORD_FACT, "delivery", "the sender's id of the delivery", "delivery = { exists = true }" },
+	{ SCHEMA_WORD_FACT, "received", "when it came, in UTC to the second, \"2026-12-01T06:00:00Z\"; the beginning of a time compares",
+	  "received = { ge = \"2026-12-01\", lt = \"2027\" }" },
+
+	{ SCHEMA_WORD_OPEN, "payload", "the sender's own JSON, by paths: a.b, a[0].b, a[].b, a[\"x.y\"]",
+	  "payload = { [\"repository.private\"] = false }" },
+	{ SCHEMA_WORD_OPEN, "header", "headers of the delivery, but for those that may hold a secret; the case of a name is all one",
+	  "header = { [\"user-agent\"] = \"GitHub-Hookshot/*\" }" },
+	{ SCHEMA_WORD_OPEN, "query", "what stands behind the ? of the address; a name that comes again is a list",
+	  "query = { environment = \"staging\" }" },
 
 	{ SCHEMA_WORD_COMBINATOR, "any", "one of these tables holds", "any = { { branch = \"main\" }, { base = \"main\" } }" },
 	{ SCHEMA_WORD_COMBINATOR, "all", "each of these tables holds: for two tests of one field",

@@ -125,7 +125,7 @@ int trial_hold(const struct ruleset *rs, const struct fixture *f, struct trial *
 	if (!t.source)
 		return -1;
 	t.key = xstrdup(f->delivery ? f->delivery : "offline");
-	t.query = xstrdup(f->query ? f->query : "");
+	t.query = f->query ? xstrdup(f->query) : NULL;
 	buf_add(&t.body, buf_slice(&f->body));
 	if (reach(rs, f, &t, &lines, e) < 0) {
 		trial_fini(&t);

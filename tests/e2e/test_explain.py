@@ -50,7 +50,7 @@ def test_every_condition_is_told_also_behind_the_first_that_fails():
     paths = next(line for line in lines if "paths" in line)
     assert "NO" in paths and '"docs/**"' in paths and '"src/x.c"' in paths and "rules/a.lua:1:" in paths, out
     nearest = next(line for line in lines if "pusher.nam" in line)
-    assert "did you mean name?" in nearest, out
+    assert "did you mean pusher.name?" in nearest, out
     assert any("branch" in line and 'want "dev", got "main"' in line for line in lines), out
     assert "does not listen to it: tags" in out, out
 

@@ -252,7 +252,7 @@ Test(check, tests_compare_with_what_could_be_equal)
 	expect_when("{'branch':{'some':'x'}}", "branch is a string: some asks about the elements of a list");
 	expect_when("{'labels':{'some':{'name':'x'}}}", "labels holds strings, which have no parts");
 	expect_when("{'labels':{'every':{'begins':'x'}}}", "labels holds strings, which have no parts");
-	expect_when("{'labels':{'every':5}}", "labels.every is a list of strings, and never equals the number 5");
+	expect_when("{'labels':{'every':5}}", "labels.every is a string, and never equals the number 5");
 	expect_when("{'payload':{'l':{'some':{'name':'x','has':'y'}}}}", "l.some: 'has' is an operator, and stands beside paths: write [\"[\\\"has\\\"]\"]");
 	expect_when("{'payload':{'l':{'some':{'a..b':1}}}}", "a key is empty");
 	expect_when("{'payload':{'l':{'some':{'a':{'gee':1}}}}}", "l.some.a: unknown operator 'gee', did you mean 'ge'?");
@@ -268,6 +268,17 @@ Test(check, payload_is_open_and_its_paths_are_read)
 	expect_when("{'payload':{'a..b':1}}", "a..b");
 	expect_when("{'payload':{}}", "payload: want a table of paths");
 	expect_when("{'payload':'x'}", "payload: want a table of paths");
+	expect_when("{'header':{'User-Agent':'x*','x-env':{'re':'a'}},'query':{'env':['a','b'],'t':{'some':'x'}},'received':{'ge':'2026'}}", NULL);
+	expect_when("{'header':'x'}", "header: want a table of names");
+	expect_when("{'query':{}}", "query: want a table of names");
+	expect_when("{'header':{'x-env':1}}", "x-env is a string, and never equals the number 1");
+	expect_when("{'query':{'n':{'ge':1}}}", "n is a list of strings, and never equals the number 1");
+	expect_when("{'header':{'X-Hub-Signature-256':'x'}}", "warning: header 'X-Hub-Signature-256' may hold a secret and is not kept: this never holds [W127]");
+	expect_when("{'header':{'':'x'}}", "a header's name has 1 to 506 bytes");
+	expect_when("{'headers':{'a':'x'}}", "unknown field 'headers' in when, did you mean 'header'?");
+	expect_when("{'received':{'ge':'yesterday'}}", "received is a time such as \"2026-12-01T06:00:00Z\" or the beginning of one, and never \"yesterday\"");
+	expect_when("{'received':5}", "received is a string, and never equals the number 5");
+	expect_when("{'source':{'lt':5}}", "source is a string, and never equals the number 5");
 	expect_when("{'payload':{'a':{'gee':1}}}", "a: unknown operator 'gee'");
 	no_leaks();
 }

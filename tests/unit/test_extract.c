@@ -4,6 +4,7 @@
 #include "../fuzz/extract_oracle.h"
 #include "base/buf.h"
 #include "no_leaks.h"
+#include "rules/nearest.h"
 
 /* ---- helpers ---- */
 
@@ -316,27 +317,54 @@ Test(extract, a_damaged_byte_is_found_wherever_it_stands_in_a_string)
 
 /* ---- nearest ---- */
 
-static char *nearest(const char *json, const char *path, int max)
+Test(extract, nearest_says_what_stands_where_a_path_goes_astray)
 {
-	struct buf out = BUF(1000);
-	extract_nearest(slice_of(json), slice_of(path), &out, max);
-	buf_addc(&out, '\0');
-	return buf_take(&out);
+	static const char doc[] = "{\"repository\":{\"full_name\":\"a\",\"id\":1,\"x.y\":{\"z\":1}},\"labels\":[{\"name\":\"a\"},{\"n\":2}],"
+		"\"ref\":\"x\",\"empty\":{},\"none\":[],\"caf\u00e9\":{\"a\\u0007b\":1},\"m\":[[1,2]]}";
+	static const struct { const char *path, *says; } t[] = {
+		{ "repository.fullname", "; did you mean repository.full_name?" },
+		{ "repositry.full_name", "; did you mean repository.full_name?" },
+		{ "repositry.nothing", "; did you mean repository?" },
+		{ "repository.zebra", "; nearest: repository.full_name, repository.id, repository[\"x.y\"]" },
+		{ "repository[\"x.z\"].z", "; did you mean repository[\"x.y\"].z?" },
+		{ "zebra", "; nearest: repository, labels, ref, empty, none, \"[\\\"caf\u00e9\\\"]\", …" },
+		{ "labels.name", "; labels is a list of 2 elements: did you mean labels[].name?" },
+		{ "labels.zebra", "; labels is a list of 2 elements" },
+		{ "labels[2].name", "; labels is a list of 2 elements" },
+		{ "labels[].nam", "; did you mean labels[].name?" },
+		{ "labels[1].name", "; nearest: labels[1].n" },
+		{ "none[0]", "; none is a list of 0 elements" },
+		{ "ref.name", "; ref is no object and no list" },
+		{ "ref[]", "; ref is no object and no list" },
+		{ "empty.a", "" }, { "ref", "" }, { "repository[0]", "; nearest: repository.full_name, repository.id, repository[\"x.y\"]" },
+		{ "m[0][7]", "; m[0] is a list of 2 elements" },
+	};
+	for (size_t i = 0; i < COUNT(t); i++) {
+		struct buf out = BUF(1000);
+		nearest_path(slice_of(doc), slice_of(t[i].path), &out);
+		cr_assert_str_eq(buf_cstr(&out), t[i].says, "%s: %s", t[i].path, buf_cstr(&out));
+		buf_fini(&out);
+	}
+	no_leaks();
 }
 
-Test(extract, nearest_names_the_members_of_the_deepest_object_on_the_way)
+Test(extract, nearest_survives_what_is_no_document_and_what_has_many_names)
 {
-	static const char doc[] = "{\"a\":{\"x\":1,\"y z\":2},\"l\":[{\"m\":1},{\"n\":2}],\"s\":3,\"t\":4}";
-	static const char *const cases[][2] = {
-		{ "a.b.c", "x, \"y z\"" }, { "b", "a, l, s, \xe2\x80\xa6" }, { "l[].q", "m" }, { "l[1].q", "n" }, { "s.t", "a, l, s, \xe2\x80\xa6" },
-	};
-	for (size_t i = 0; i < COUNT(cases); i++) {
-		char *got = nearest(doc, cases[i][0], 3);
-		cr_assert_str_eq(got, cases[i][1], "%s: %s", cases[i][0], got);
-		free(got);
-	}
-	char *none = nearest("not json", "a.b", 3);
-	cr_assert_str_eq(none, "");
-	free(none);
+	struct buf out = BUF(1 << 20), doc = BUF(1 << 20);
+
+	nearest_path(SLICE("not json"), SLICE("a.b"), &out);
+	nearest_name(SLICE_NULL, SLICE("a"), &out);
+	nearest_name(SLICE("{\"a\":"), SLICE("a"), &out);
+	buf_clear(&out);
+	nearest_name(SLICE("{\"x-github-event\":\"push\",\"host\":\"h\"}"), SLICE("x-github-evnt"), &out);
+	cr_assert_str_eq(buf_cstr(&out), "; did you mean x-github-event?");
+	for (int i = 0; i < 5000; i++)
+		buf_addf(&doc, "%s\"key-%d\":%d", i ? "," : "{", i, i);
+	buf_addc(&doc, '}');
+	buf_clear(&out);
+	nearest_path(buf_slice(&doc), SLICE("zebra"), &out);
+	cr_assert_str_eq(buf_cstr(&out), "; nearest: key-0, key-1, key-2, key-3, key-4, key-5, …");
+	buf_fini(&out);
+	buf_fini(&doc);
 	no_leaks();
 }

@@ -296,7 +296,7 @@ Test(why, an_event_that_no_rule_hears_costs_no_question)
 	buf_clear(&out);
 	match_event_json(m, &out);
 	cr_assert_str_eq(buf_cstr(&out), "{\"source\":\"s\",\"provider\":\"\",\"event\":\"other\",\"action\":\"\",\"native\":\"other\","
-		"\"delivery\":\"k\",\"received\":0}");
+		"\"delivery\":\"k\",\"received\":\"1970-01-01T00:00:00Z\"}");
 	buf_fini(&out);
 	match_free(m);
 	ruleset_unref(rs);
@@ -348,6 +348,105 @@ Test(match_of, a_list_in_the_payload_means_any_element_with_or_without_brackets)
 		match_free(m);
 		ruleset_unref(rs);
 	}
+	no_leaks();
+}
+
+/* What a rule with WHEN does of a delivery with these headers and this query. */
+static int fires_on_request(const char *when, const char *headers, const char *query, char *why, size_t size)
+{
+	CLEANUP(freep) char *rule = xprintf("{'on':'s:e','when':%s,'run':{'$fn':1}}", when);
+	CLEANUP(buf_fini) struct buf out = BUF(BUF_UNLIMITED);
+	struct ruleset *rs = MUST_COMPILE("source", "s", "{'auth':'none'}", "rule", "r", rule);
+	struct delivery_view d = { .source = ruleset_source_at(rs, 0), .event = SLICE("e"), .json = SLICE("{}"), .delivery_key = "k",
+				   .headers_json = slice_of(headers), .query = slice_of(query), .received_ms = 1796104799999 };
+	struct match *m;
+	struct err e;
+
+	cr_assert_eq(ruleset_match(rs, &d, &m, &e), 0, "%s", e.msg);
+	int n = (int)match_count(m);
+	if (n)
+		match_matched_notes_json(m, &out);
+	else
+		match_why_json(m, &out);
+	snprintf(why, size, "%s", buf_cstr(&out));
+	match_free(m);
+	ruleset_unref(rs);
+	return n;
+}
+
+Test(match_of, headers_the_query_and_the_time_are_asked_like_fields)
+{
+	static const char headers[] = "{\"user-agent\":\"GitHub-Hookshot/1\",\"x-env\":\"Prod\",\"x.y\\\"z\":\"1\"}";
+	static const char query[] = "env=staging&tag=a&tag=b&x=%41+b&empty=&env2";
+	static const struct { const char *when; int fires; const char *says; } t[] = {
+		{ "{'header':{'User-Agent':'GitHub-Hookshot/*'}}", 1, "[]" },
+		{ "{'header':{'x-env':{'icase':'prod'}}}", 1, "[]" },
+		{ "{'header':{'x-env':'prod'}}", 0, "header x-env: want \\\"prod\\\", got \\\"Prod\\\"" },
+		{ "{'header':{'x-emv':'prod'}}", 0, "header x-emv: want \\\"prod\\\", there is no such header; did you mean x-env?" },
+		{ "{'header':{'zebra':{'exists':false},'x.y\\\"z':'1'}}", 1, "[]" },
+		{ "{'query':{'env':'staging'}}", 1, "[]" },
+		{ "{'query':{'Env':'staging'}}", 0, "query Env: want \\\"staging\\\", not in the query; did you mean env?" },
+		{ "{'query':{'tag':'b'}}", 1, "[]" },
+		{ "{'query':{'tag':{'every':['a','b']}}}", 1, "[]" },
+		{ "{'query':{'tag':{'ne':'b'}}}", 0, "query tag" },
+		{ "{'query':{'x':'A b','empty':'','env2':{'exists':true}}}", 1, "[]" },
+		{ "{'query':{'zebra':'1'}}", 0, "not in the query; there are env, tag, x, empty, env2" },
+		{ "{'any':[{'header':{'x-env':'a'}},{'query':{'env':'staging'}}]}", 1, "[]" },
+		{ "{'received':{'ge':'2026-12','lt':'2027'}}", 1, "[]" },
+		{ "{'received':'2026-12-01T05:59:59Z'}", 1, "[]" },
+		{ "{'received':{'lt':'2026-12-01'}}", 0, "received: want < \\\"2026-12-01\\\", got \\\"2026-12-01T05:59:59Z\\\"" },
+		{ "{'received':'2026-12-01T*'}", 1, "[]" },
+	};
+	char why[1000];
+	for (size_t i = 0; i < COUNT(t); i++) {
+		int n = fires_on_request(t[i].when, headers, query, why, sizeof why);
+		cr_assert_eq(n, t[i].fires, "%s: %s", t[i].when, why);
+		cr_assert(strstr(why, t[i].says), "%s: wanted %s in %s", t[i].when, t[i].says, why);
+	}
+	no_leaks();
+}
+
+Test(match_of, headers_and_a_query_that_are_not_at_hand_are_unknown)
+{
+	char why[1000];
+
+	cr_assert_eq(fires_on_request("{'header':{'a':'1'},'query':{'b':'1'}}", NULL, NULL, why, sizeof why), 1);
+	cr_assert_str_eq(why, "[{\"rule\":\"r\",\"note\":\"header a: want \\\"1\\\", not known: the headers of this delivery are not at hand; "
+		"query b: want \\\"1\\\", not known: the query of this delivery is not at hand\"}]");
+	cr_assert_eq(fires_on_request("{'query':{'b':'1'}}", "{}", "b=%zz", why, sizeof why), 1);
+	cr_assert(strstr(why, "not known: the query is ill-formed"), "%s", why);
+	cr_assert_eq(fires_on_request("{'query':{'b':'1'},'header':{'a':{'exists':false}}}", "{}", "", why, sizeof why), 0);
+	cr_assert(strstr(why, "query b: want \\\"1\\\", there is no query"), "%s", why);
+	no_leaks();
+}
+
+Test(match_of, unknowns_under_any_all_and_none_are_what_logic_says)
+{
+	/* header a is unknown; the payload has y = 1 */
+	static const struct { const char *when; int fires; } t[] = {
+		{ "{'header':{'a':'1'}}", 1 },
+		{ "{'header':{'a':'1'},'payload':{'y':2}}", 0 },
+		{ "{'any':[{'header':{'a':'1'}},{'payload':{'y':2}}]}", 1 },
+		{ "{'any':[{'header':{'a':'1'},'payload':{'y':2}},{'payload':{'y':3}}]}", 0 },
+		{ "{'all':[{'header':{'a':'1'}},{'payload':{'y':1}}]}", 1 },
+		{ "{'all':[{'header':{'a':'1'}},{'payload':{'y':2}}]}", 0 },
+		{ "{'none':[{'header':{'a':'1'}}]}", 1 },
+		{ "{'none':[{'header':{'a':'1'}},{'payload':{'y':1}}]}", 0 },
+		{ "{'none':[{'header':{'a':'1'},'payload':{'y':1}}]}", 1 },
+		{ "{'none':[{'none':[{'header':{'a':'1'}}]}]}", 1 },
+		{ "{'none':[{'any':[{'header':{'a':'1'}},{'payload':{'y':1}}]}]}", 0 },
+		{ "{'header':{'a':{'exists':false}}}", 1 },
+	};
+	static const int sure[] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 };
+	for (size_t i = 0; i < COUNT(t); i++)
+		for (int skip = 0; skip < 2; skip++) {
+			CLEANUP(freep) char *rule = xprintf("{'on':'s:e','when':%s,'run':{'$fn':1}%s}", t[i].when, skip ? ",'unknown':'skip'" : "");
+			struct ruleset *rs = MUST_COMPILE("source", "s", "{'auth':'none'}", "rule", "r", rule);
+			struct match *m = match(rs, "e", "{\"y\":1}");
+			cr_assert_eq((int)match_count(m), skip ? sure[i] : t[i].fires, "%s", rule);
+			match_free(m);
+			ruleset_unref(rs);
+		}
 	no_leaks();
 }
 
@@ -495,7 +594,7 @@ Test(fields, that_cannot_be_known_fire_and_say_so)
 	buf_clear(&out);
 	match_event_json(m, &out);
 	cr_assert_str_eq(buf_cstr(&out), "{\"source\":\"hub\",\"provider\":\"forge\",\"event\":\"push\",\"action\":\"\","
-		"\"native\":\"push\",\"delivery\":\"k\",\"received\":5,\"repo\":\"acme/site\",\"branch\":\"main\","
+		"\"native\":\"push\",\"delivery\":\"k\",\"received\":\"1970-01-01T00:00:00Z\",\"repo\":\"acme/site\",\"branch\":\"main\","
 		"\"ref\":\"refs/heads/main\",\"sha\":\"5f3c\",\"title\":\"Fix it\",\"sender\":\"ada\",\"created\":true,"
 		"\"unknown\":[\"paths\"]}");
 	buf_clear(&out);
