@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "eval/eval.h"
 #include "front/front.h"
+#include "lua/effect.h"
 #include "lua/job.h"
 #include "rules/diag.h"
 #include "runner/runner.h"
@@ -14,6 +15,7 @@ static const struct command *const commands[] = {
 	&cmd_serve,
 	&cmd_check,
 	&cmd_explain,
+	&cmd_test,
 	&cmd_simulate,
 	&cmd_watch,
 	&cmd_jobs,
@@ -57,6 +59,8 @@ int main(int argc, char **argv)
 		return runner_main(argc, argv, lua_warm, lua_job_main);
 	if (!strcmp(word, "@eval"))
 		return eval_main(argc, argv);
+	if (!strcmp(word, "@dry"))
+		return effect_main(argc, argv);
 	if (!*word)
 		return help(stderr);
 	if (!strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help"))

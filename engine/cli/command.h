@@ -19,6 +19,7 @@ extern const struct command
 	cmd_serve,
 	cmd_check,
 	cmd_explain,
+	cmd_test,
 	cmd_simulate,
 	cmd_watch,
 	cmd_jobs,

@@ -1,7 +1,6 @@
 /* cli/explain.c - pushrod explain: why the rules that listen to a delivery do or do not fire. */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "cli/options.h"
@@ -56,20 +55,6 @@ static int take_options(struct explaining *x)
 	return EXIT_OK;
 }
 
-static int load_directory(struct explaining *x, const char *dir)
-{
-	CLEANUP(buf_fini) struct buf bundle = BUF(BUF_UNLIMITED), text = BUF(BUF_UNLIMITED);
-	struct diags diags = { 0 };
-	int code = site_load(x->self, dir, &bundle, &diags, &x->rules);
-
-	if (diags.errors) {
-		diags_print(&diags, &text, talk_has_colour() && isatty(STDERR_FILENO));
-		fputs(buf_cstr(&text), stderr);
-	}
-	diags_fini(&diags);
-	return code;
-}
-
 static int load(struct explaining *x, const char *what, const char *dir)
 {
 	struct err e;
@@ -79,11 +64,11 @@ static int load(struct explaining *x, const char *what, const char *dir)
 		int code = stored_fetch(x->self, x->state, id, &x->fixture, &x->delivery);
 		if (code)
 			return code;
-		return dir ? load_directory(x, dir) : stored_ruleset(x->self, x->state, talk_string(x->delivery, "ruleset"), &x->rules);
+		return dir ? site_load_or_say(x->self, dir, &x->rules) : stored_ruleset(x->self, x->state, talk_string(x->delivery, "ruleset"), &x->rules);
 	}
 	if (fixture_read(what, &x->fixture, &e) < 0)
 		return say(x, NULL, &e);
-	return load_directory(x, site_dir(dir));
+	return site_load_or_say(x->self, site_dir(dir), &x->rules);
 }
 
 static const struct rule *find_rule(const struct explaining *x)

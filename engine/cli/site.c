@@ -3,7 +3,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "cli/talk.h"
 #include "wire/evaluate.h"
 
 const char *site_dir(const char *named)
@@ -26,4 +28,18 @@ int site_load(const struct command *c, const char *dir, struct buf *bundle, stru
 		return EXIT_FAILED;
 	}
 	return EXIT_OK;
+}
+
+int site_load_or_say(const struct command *c, const char *dir, struct ruleset **out)
+{
+	CLEANUP(buf_fini) struct buf bundle = BUF(BUF_UNLIMITED), text = BUF(BUF_UNLIMITED);
+	struct diags diags = { 0 };
+	int code = site_load(c, dir, &bundle, &diags, out);
+
+	if (diags.errors) {
+		diags_print(&diags, &text, talk_has_colour() && isatty(STDERR_FILENO));
+		fputs(buf_cstr(&text), stderr);
+	}
+	diags_fini(&diags);
+	return code;
 }

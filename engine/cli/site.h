@@ -7,5 +7,7 @@
  * caller) in any case. EXIT_OK and *out owned; or EXIT_FAILED: errors in DIAGS, or, said on stderr, no directory, a
  * time-out. */
 int site_load(const struct command *c, const char *dir, struct buf *bundle, struct diags *diags, struct ruleset **out);
+/* The same where only errors matter: they are said on stderr. */
+int site_load_or_say(const struct command *c, const char *dir, struct ruleset **out);
 /* DIR where NAMED is NULL: $PUSHROD_SITE, else ".". */
 const char *site_dir(const char *named);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "lua/api.h"
+#include "lua/effect.h"
 #include "lua/state.h"
 
 #define DEFER_BUDGET_MS 30000
@@ -37,6 +38,10 @@ static int on_tmp(lua_State *lua)
 	char path[4096];
 
 	api_enter(lua);
+	if (effect_is_on(a)) {
+		lua_pushfstring(lua, "%s/tmp/new", a->workspace);
+		return 1;
+	}
 	if (snprintf(path, sizeof path, "%s/tmp/XXXXXX", a->workspace) >= (int)sizeof path || !mkdtemp(path))
 		return luaL_error(lua, "job:tmp: cannot make a folder below %s/tmp", a->workspace);
 	lua_pushstring(lua, path);

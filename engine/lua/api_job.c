@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lua/api.h"
+#include "lua/effect.h"
 #include "lua/options.h"
 #include "lua/state.h"
 #include "lua/values.h"
@@ -113,6 +114,8 @@ void api_push_job(lua_State *lua, struct attempt *a)
 	api_add_log(lua);
 	api_add_flow(lua);
 	api_add_sync(lua);
+	if (effect_is_on(a))
+		effect_wrap(lua);
 	lua_pushcclosure(lua, no_field, 1);
 	lua_setfield(lua, -2, "__index");
 	lua_pushliteral(lua, "locked");

@@ -3,6 +3,7 @@
 #include <lua.h>
 
 #include "lua/api.h"
+#include "lua/effect.h"
 #include "lua/state.h"
 
 /* [-0, +1] The text of the arguments from 2 on. */
@@ -32,7 +33,10 @@ static int on_log(lua_State *lua)
 	struct err e;
 
 	api_enter(lua);
-	return journal_log(a->w, a->step, message(lua), &e) < 0 ? api_fault(lua, &e) : 0;
+	struct slice text = message(lua);
+	if (effect_is_on(a))
+		effect_note(a, "log", text);
+	return journal_log(a->w, a->step, text, &e) < 0 ? api_fault(lua, &e) : 0;
 }
 
 static int on_note(lua_State *lua)
@@ -41,7 +45,11 @@ static int on_note(lua_State *lua)
 	struct err e;
 
 	api_enter(lua);
-	return journal_note(a->w, a->step, lua_tostring(lua, lua_upvalueindex(1)), message(lua), &e) < 0 ? api_fault(lua, &e) : 0;
+	const char *level = lua_tostring(lua, lua_upvalueindex(1));
+	struct slice text = message(lua);
+	if (effect_is_on(a))
+		effect_note(a, level, text);
+	return journal_note(a->w, a->step, level, text, &e) < 0 ? api_fault(lua, &e) : 0;
 }
 
 static int on_progress(lua_State *lua)
@@ -75,6 +83,8 @@ static int on_print(lua_State *lua)
 	}
 	luaL_pushresult(&line);
 	const char *text = lua_tolstring(lua, -1, &len);
+	if (effect_is_on(a))
+		effect_note(a, "log", (struct slice){ text, len });
 	return journal_log(a->w, a->step, (struct slice){ text, len }, &e) < 0 ? api_fault(lua, &e) : 0;
 }
 

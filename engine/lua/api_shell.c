@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "lua/api.h"
+#include "lua/effect.h"
 #include "lua/options.h"
 #include "lua/shell.h"
 #include "lua/state.h"
@@ -52,7 +53,7 @@ static int run_in_step(struct attempt *a, const char *command, const struct shel
 	struct outer_step outer;
 	char name[NAME_BYTES];
 	struct err other;
-	int own = a->step == 0;
+	int own = a->step == 0 && !effect_is_on(a);
 
 	name_of(command, name);
 	if (own && attempt_step_begin(a, name, &outer, e) < 0)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lua/api.h"
+#include "lua/effect.h"
 #include "lua/git.h"
 #include "lua/options.h"
 #include "lua/publish.h"
@@ -49,6 +50,11 @@ static int checkout(struct attempt *a, struct git_options *o, char sha[65], stru
 	int own = a->step == 0;
 	struct err other;
 
+	if (effect_is_on(a)) {
+		CLEANUP(freep) char *shown = git_public_url(o->url);
+		effect_add(a, json_pack("{s:s,s:s,s:s}", "checkout", shown, "ref", o->ref, "into", o->into));
+		return 0;
+	}
 	if (own && attempt_step_begin(a, "checkout", &outer, e) < 0)
 		return -1;
 	int r = git_checkout_commit(a, o, sha, e);
@@ -123,6 +129,11 @@ static int publish(struct attempt *a, const struct publish_options *o, struct pu
 	struct err other;
 	int own = a->step == 0;
 
+	if (effect_is_on(a)) {
+		effect_add(a, json_pack("{s:s,s:s}", "publish", o->from, "to", o->dest));
+		*p = (struct published){ .release = "new", .previous = "old" };
+		return 0;
+	}
 	if (own && attempt_step_begin(a, "publish", &outer, e) < 0)
 		return -1;
 	int r = publish_folder(a, o, p, e);
@@ -177,6 +188,10 @@ static int on_rollback(lua_State *lua)
 	state_check(lua);
 	if (!h->previous[0])
 		return luaL_error(lua, "rollback: there was no release before this one");
+	if (effect_is_on(a)) {
+		effect_note(a, "rollback", slice_of(h->dest));
+		return 0;
+	}
 	if (publish_rollback(a, h->dest, h->release, h->previous, &e) < 0)
 		return api_fault(lua, &e);
 	lua_pushfstring(lua, "%s is back at release %s", h->dest, h->previous);

@@ -120,8 +120,7 @@ static int call_run(lua_State *lua)
 	return 1;
 }
 
-/* The rule's own function, or its declared steps. */
-static int act(struct attempt *a, lua_State *lua, struct err *e)
+int job_act(struct attempt *a, lua_State *lua, struct err *e)
 {
 	if (state_load_rule(lua, e) < 0)
 		return -1;
@@ -139,8 +138,7 @@ static int act(struct attempt *a, lua_State *lua, struct err *e)
 	return has_run ? 0 : api_run_plan(a, e);
 }
 
-/* R and *E: how the rule's action went. */
-static void set_result(struct attempt *a, int r, const struct err *e, struct job_result *out)
+void job_result_set(struct attempt *a, int r, const struct err *e, struct job_result *out)
 {
 	static const enum job_state ends[] = { [ENDING_FAIL] = JOB_FAILED, [ENDING_SKIP] = JOB_SKIPPED, [ENDING_CANCEL] = JOB_CANCELLED };
 	CLEANUP(buf_fini) struct buf masked = BUF(4096);
@@ -182,7 +180,7 @@ static int run(struct attempt *a, struct err *e)
 	if (workspace_make(a, e) < 0)
 		return -1;
 	lua_State *lua = state_new(a);
-	int r = act(a, lua, e);
+	int r = job_act(a, lua, e);
 	if (r < 0)
 		note_traceback(a, e);
 	api_run_defers(lua, a);
@@ -211,7 +209,7 @@ int lua_job_main(const struct job_inheritance *in)
 		add_secrets(&a);
 		r = run(&a, &e);
 	}
-	set_result(&a, r, &e, &result);
+	job_result_set(&a, r, &e, &result);
 	struct err flush;
 	if (journal_writer_flush(a.w, &flush) < 0 && result.state != JOB_CANCELLED) {
 		result.state = JOB_ERRORED;

@@ -14,9 +14,9 @@
 #define READ_BYTES 65536
 #define PIPE_BYTES (1 << 20)
 
-int evaluate_start(const char *dir, const char *exe, struct evaluation *ev, struct err *e)
+/* SPEC_FD (borrowed; -1: none) becomes the role's second descriptor. */
+static int start(const char *const *argv, const char *exe, int spec_fd, struct evaluation *ev, struct err *e)
 {
-	const char *const argv[] = { "pushrod", "@eval", dir, NULL };
 	int ends[2];
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
@@ -25,14 +25,21 @@ int evaluate_start(const char *dir, const char *exe, struct evaluation *ev, stru
 	fcntl(read_fd, F_SETPIPE_SZ, PIPE_BYTES);               /* fewer turns; what it is without is fine too */
 	if (fd_nonblock(read_fd) < 0)
 		return err_errno(e, "pipe");
-	struct role_options o = { .argv = argv, .fds = &write_fd, .n_fds = 1, .exe = exe };
+	const int fds[] = { write_fd, spec_fd };
+	struct role_options o = { .argv = argv, .fds = fds, .n_fds = spec_fd < 0 ? 1 : 2, .exe = exe };
 	*ev = EVALUATION_NONE;
 	if (role_spawn(&o, &ev->role, e) < 0)
-		return err_wrap(e, "evaluate %s", dir);
+		return -1;
 	ev->fd = fd_take(&read_fd);
 	ev->deadline_mono_ms = mono_ms() + EVALUATE_TIMEOUT_MS;
 	ev->out = BUF(EVALUATE_MAX_BYTES + READ_BYTES);
 	return 0;
+}
+
+int evaluate_start(const char *dir, const char *exe, struct evaluation *ev, struct err *e)
+{
+	const char *const argv[] = { "pushrod", "@eval", dir, NULL };
+	return start(argv, exe, -1, ev, e) < 0 ? err_wrap(e, "evaluate %s", dir) : 0;
 }
 
 static enum evaluate_outcome stop(struct evaluation *ev, int *why)
@@ -104,6 +111,26 @@ void evaluate_cancel(struct evaluation *ev)
 	*ev = EVALUATION_NONE;
 }
 
+static int wait_for(struct evaluation *ev, struct buf *out, struct err *e)
+{
+	while (evaluate_read(ev) == EVALUATE_AGAIN) {
+		int64_t left = ev->deadline_mono_ms - mono_ms();
+		poll(&(struct pollfd){ ev->fd, POLLIN, 0 }, 1, left > 0 ? (int)left : 0);
+	}
+	return evaluate_finish(ev, out, e);
+}
+
+int evaluate_dry(struct slice spec, struct buf *answer, struct err *e)
+{
+	const char *const argv[] = { "pushrod", "@dry", NULL };
+	CLEANUP(fd_closep) int fd = memfd_sealed("spec", spec, e);
+	struct evaluation ev;
+
+	if (fd < 0 || start(argv, NULL, fd, &ev, e) < 0)
+		return err_wrap(e, "rehearse");
+	return wait_for(&ev, answer, e);
+}
+
 int evaluate_now(const char *dir, int timeout_ms, struct buf *bundle, struct err *e)
 {
 	struct evaluation ev;
@@ -112,9 +139,5 @@ int evaluate_now(const char *dir, int timeout_ms, struct buf *bundle, struct err
 		return -1;
 	if (timeout_ms < EVALUATE_TIMEOUT_MS)
 		ev.deadline_mono_ms = mono_ms() + timeout_ms;
-	while (evaluate_read(&ev) == EVALUATE_AGAIN) {
-		int64_t left = ev.deadline_mono_ms - mono_ms();
-		poll(&(struct pollfd){ ev.fd, POLLIN, 0 }, 1, left > 0 ? (int)left : 0);
-	}
-	return evaluate_finish(&ev, bundle, e);
+	return wait_for(&ev, bundle, e);
 }

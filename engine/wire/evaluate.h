@@ -33,5 +33,8 @@ enum evaluate_outcome evaluate_read(struct evaluation *ev);
 int evaluate_finish(struct evaluation *ev, struct buf *bundle, struct err *e) MUST_USE;
 void evaluate_cancel(struct evaluation *ev);                    /* kill and forget; none is fine */
 
+/* A job's specification (runner/spec.h) rehearsed by `pushrod @dry`, which says what the job would do (lua/effect.h). The same
+ * bounds; waits. SPEC is borrowed. */
+int evaluate_dry(struct slice spec, struct buf *answer, struct err *e) MUST_USE;
 /* All of it, waiting. TIMEOUT_MS counts where it is shorter than EVALUATE_TIMEOUT_MS. */
 int evaluate_now(const char *dir, int timeout_ms, struct buf *bundle, struct err *e) MUST_USE;
