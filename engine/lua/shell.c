@@ -208,7 +208,7 @@ static int count_processes(struct run *r, int64_t now, struct err *e)
 	int most = (int)attempt_number(r->a, "processes");
 
 	r->count_ms = now + COUNT_EVERY_MS;
-	if (children_count(most + 1) <= most)
+	if (most <= 0 || children_count(most + 1) <= most)     /* 0: a specification that bounds none */
 		return 0;
 	r->is_stopped = 1;
 	kill_all(r);
