@@ -248,6 +248,15 @@ static void check_provider(struct checker *c, const struct node *n)
 	check_say(c, n, "E105", "there is no provider '" SLICE_FMT "'%s", SLICE_ARG(n->text), hint);
 }
 
+static void check_secret(struct checker *c, const struct node *n)
+{
+	CLEANUP(freep) char *name = slice_dup(n->text);
+	struct err why;
+
+	if (c->ctx->secret_find && c->ctx->secret_find(name, c->ctx->secret_arg, &why) < 0)
+		check_say(c, n, "E122", "%s", why.msg);
+}
+
 static void check_string(struct checker *c, const char *key, const struct schema_type *t, const struct node *n)
 {
 	if (t->kind == SCHEMA_DURATION || t->kind == SCHEMA_SIZE)
@@ -268,6 +277,8 @@ static void check_string(struct checker *c, const char *key, const struct schema
 	else if (t->kind == SCHEMA_NAME && !schema_name_is_valid(n->text))
 		check_say(c, n, "E104", "%s: a secret's name is made of letters, digits, '.', '_' and '-', not \"" SLICE_FMT "\"", key,
 			  SLICE_ARG(slice_upto(n->text, 80)));
+	else if (t->kind == SCHEMA_NAME)
+		check_secret(c, n);
 	if (memchr(n->text.ptr, 0, n->text.len))
 		check_say(c, n, "E104", "%s: the string holds a NUL byte", key);
 }
@@ -347,6 +358,8 @@ static void check_value(struct checker *c, const char *key, const struct schema_
 		check_list(c, key, t, n);
 	else if (t->kind == SCHEMA_MAP)
 		check_map(c, key, t, n);
+	else if (t->kind == SCHEMA_SECRET)
+		check_secret(c, n);
 	else if (n->kind == NODE_STRING)
 		check_string(c, key, t, n);
 	else if (t->kind == SCHEMA_INTEGER && (n->integer < t->min || n->integer > t->max))
@@ -463,24 +476,11 @@ static void check_source_decl(struct checker *c, const struct check_decl *d, con
 
 static void check_name(struct checker *c, const struct check_decl *d, const struct schema_decl *s)
 {
-	size_t i = (size_t)(d - c->file->decls);
-
 	for (size_t k = 0; s->has_name && k < d->name.len; k++)
 		if ((unsigned char)d->name.ptr[k] < 0x20 || d->name.len > NAME_MAX_BYTES) {
 			say_decl(c, d, "E104", "a name has at most %d bytes and no control characters", NAME_MAX_BYTES);
 			break;
 		}
-	for (size_t k = 0; k < i; k++) {
-		const struct check_decl *other = &c->file->decls[k];
-		if (!slice_eq(other->kind, d->kind) || !slice_eq(other->name, d->name))
-			continue;
-		if (s->has_name)
-			say_decl(c, d, "E110", "there is a " SLICE_FMT " '" SLICE_FMT "' already, at line %d", SLICE_ARG(d->kind),
-				 SLICE_ARG(d->name), other->line);
-		else
-			say_decl(c, d, "E110", "there is a " SLICE_FMT " already, at line %d", SLICE_ARG(d->kind), other->line);
-		return;
-	}
 }
 
 static enum schema_place place_of(const char *path)
@@ -521,11 +521,57 @@ static void check_decl(struct checker *c, const struct check_decl *d)
 		check_source_decl(c, d, s->table);
 }
 
+/* ---- names given twice ---- */
+
+static int by_name(const void *a, const void *b)
+{
+	const struct check_decl *x = *(const struct check_decl *const *)a, *y = *(const struct check_decl *const *)b;
+	int order = slice_cmp(x->kind, y->kind);
+
+	if (!order)
+		order = slice_cmp(x->name, y->name);
+	return order ? order : (x > y) - (x < y);
+}
+
+static int is_same(const struct check_decl *a, const struct check_decl *b)
+{
+	return slice_eq(a->kind, b->kind) && slice_eq(a->name, b->name);
+}
+
+static void say_again(struct checker *c, const struct check_decl *first, const struct check_decl *d)
+{
+	const struct schema_decl *s = schema_decl_find(d->kind);
+
+	if (s && s->has_name)
+		say_decl(c, d, "E110", "there is a " SLICE_FMT " '" SLICE_FMT "' already, at line %d", SLICE_ARG(d->kind),
+			 SLICE_ARG(d->name), first->line);
+	else if (s)
+		say_decl(c, d, "E110", "there is a " SLICE_FMT " already, at line %d", SLICE_ARG(d->kind), first->line);
+}
+
+static void check_names(struct checker *c)
+{
+	const struct check_file *f = c->file;
+	CLEANUP(freep) const struct check_decl **sorted = xcalloc(f->n + 1, sizeof *sorted);
+	size_t first = 0;
+
+	for (size_t i = 0; i < f->n; i++)
+		sorted[i] = &f->decls[i];
+	if (f->n)
+		qsort(sorted, f->n, sizeof *sorted, by_name);
+	for (size_t i = 1; i < f->n; i++)
+		if (is_same(sorted[first], sorted[i]))
+			say_again(c, sorted[first], sorted[i]);
+		else
+			first = i;
+}
+
 void check_file(const struct check_file *f, const struct check_context *ctx, struct diags *out)
 {
 	struct checker c = { .file = f, .ctx = ctx, .out = out };
 
 	for (size_t i = 0; i < f->n; i++)
 		check_decl(&c, &f->decls[i]);
+	check_names(&c);
 	diags_show(out, f->path, f->text);
 }

@@ -4,6 +4,7 @@
  * After a check without errors the tree holds no unknown key, every value has one of the types that its row of the schema
  * names, and every required key is there. Nodes with is_bad stand for what eval has already reported. Pure; any thread. */
 #pragma once
+#include "base/err.h"
 #include "rules/diag.h"
 #include "rules/node.h"
 
@@ -24,10 +25,14 @@ struct check_source {                   /* a source that pushrod.lua declares */
 	struct slice name;
 	const struct provider *provider;        /* NULL: none, or one that did not compile; its events are then unknown */
 };
+/* 0: there is a secret of that NAME; -1: *why says where it was looked for. */
+typedef int check_secret_fn(const char *name, void *arg, struct err *why);
 struct check_context {                  /* what other files say */
 	const struct check_source *sources;
 	size_t n_sources;
 	const char *const *providers;   /* names of all providers, NULL-ended; NULL: do not check */
+	check_secret_fn *secret_find;   /* NULL: do not check */
+	void *secret_arg;
 	int sources_unknown;            /* pushrod.lua has errors: do not hold a missing source against a rule */
 };
 

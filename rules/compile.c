@@ -70,14 +70,42 @@ static const char **provider_names(const struct bundle *b)
 	return out;
 }
 
-static void check_all(const struct ruleset *rs, const struct bundle *b, struct diags *diags)
+/* A rule is known by its file and its name; in lists and in `rule = "x"` by its name alone. */
+struct named { const struct decl *decl; size_t number; };
+
+static int by_rule_name(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+	int order = strcmp(x->decl->name, y->decl->name);
+	return order ? order : (x->number > y->number) - (x->number < y->number);
+}
+
+static void warn_of_names(const struct bundle *b, struct diags *diags)
+{
+	CLEANUP(freep) struct named *rules = xcalloc(b->n_decls + 1, sizeof *rules);
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->n_decls; i++)
+		if (strcmp(b->decls[i].kind, "rule") == 0)
+			rules[n++] = (struct named){ &b->decls[i], i };
+	if (n)
+		qsort(rules, n, sizeof *rules, by_rule_name);
+	for (size_t i = 1; i < n; i++) {
+		const struct decl *d = rules[i].decl, *other = rules[i - 1].decl;
+		if (strcmp(d->name, other->name) == 0 && strcmp(d->file, other->file) != 0)
+			diags_add(diags, DIAG_WARNING, d->file, d->line, d->col, 0, "W123",
+				  "there is a rule '%s' in %s too, at line %d: who names it means both", d->name, other->file, other->line);
+	}
+}
+
+static void check_all(const struct ruleset *rs, const struct bundle *b, struct check_context ctx, struct diags *diags)
 {
 	struct check_decl *decls = xcalloc(b->n_decls + 1, sizeof *decls);
 	CLEANUP(freep) const char **providers = provider_names(b);
-	struct check_context ctx = { .providers = providers };
 	struct check_source *sources = declared_sources(rs, b, &ctx.n_sources);
 	size_t from = 0;
 
+	ctx.providers = providers;
 	ctx.sources = sources;
 	for (size_t i = 0; i < b->n_decls; i++) {
 		const struct decl *d = &b->decls[i];
@@ -92,6 +120,7 @@ static void check_all(const struct ruleset *rs, const struct bundle *b, struct d
 		ctx.sources_unknown = settings_are_broken(diags);
 		check_file(&f, &ctx, diags);
 	}
+	warn_of_names(b, diags);
 	free(sources);
 	free(decls);
 }
@@ -264,6 +293,12 @@ static int compile_all(struct compiler *c, const struct bundle *b)
 
 int ruleset_compile(struct slice bundle_json, struct ruleset **out, struct diags *diags, struct err *e)
 {
+	return ruleset_compile_with_secrets(bundle_json, NULL, NULL, out, diags, e);
+}
+
+int ruleset_compile_with_secrets(struct slice bundle_json, check_secret_fn *find, void *arg, struct ruleset **out, struct diags *diags,
+				 struct err *e)
+{
 	struct ruleset *rs = xcalloc(1, sizeof *rs);
 	struct bundle b = { 0 };
 	struct compiler c = { .rs = rs, .diags = diags };
@@ -277,7 +312,7 @@ int ruleset_compile(struct slice bundle_json, struct ruleset **out, struct diags
 	*e = (struct err){ 0 };
 	int bad = bundle_read(bundle_json, rs, &b, diags, e);
 	if (bad == 0)
-		check_all(rs, &b, diags);
+		check_all(rs, &b, (struct check_context){ .secret_find = find, .secret_arg = arg }, diags);
 	if (bad == 0 && diags->errors == 0)
 		bad = compile_all(&c, &b);
 	interned_free(&c);

@@ -26,6 +26,15 @@ static int is_taken(const struct told_tables *all, const char *name)
 	return 0;
 }
 
+static void name_table(const struct told_tables *all, size_t parent, const char *key, char out[REFERENCE_NAME_BYTES])
+{
+	CLEANUP(freep) char *name = xprintf("%s.%s", all->list[parent].name, key);
+
+	snprintf(out, REFERENCE_NAME_BYTES, "%s", name);
+	for (int n = 2; is_taken(all, out); n++)
+		snprintf(out, REFERENCE_NAME_BYTES, "%.80s%d", name, n);
+}
+
 static void add_table(struct told_tables *all, size_t parent, const struct schema_key *key, const struct schema_table *t, int in_list)
 {
 	size_t self = all->n;
@@ -33,10 +42,7 @@ static void add_table(struct told_tables *all, size_t parent, const struct schem
 	assert(all->n < REFERENCE_TABLES_MAX);
 	struct told_table *told = &all->list[self];
 	*told = (struct told_table){ .table = t, .decl = all->list[parent].decl, .key = key, .in_list = in_list, .parent = parent };
-	CLEANUP(freep) char *above = xstrdup(all->list[parent].name);
-	snprintf(told->name, sizeof told->name, "%.60s.%.30s", above, key->name);
-	for (int n = 2; is_taken(all, told->name); n++)
-		snprintf(told->name, sizeof told->name, "%.60s.%.24s%d", above, key->name, n);
+	name_table(all, parent, key->name, told->name);
 	all->n++;
 	for (size_t i = 0; i < t->n; i++)
 		add_types(all, self, &t->keys[i], t->keys[i].types, 0);

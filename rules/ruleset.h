@@ -20,6 +20,9 @@ struct provider;
 /* Always fills DIAGS (eval's and ours, sorted). 0: *out is owned (one reference), there may be warnings. -1: errors
  * in DIAGS, or *e where the bundle itself is broken. */
 int ruleset_compile(struct slice bundle_json, struct ruleset **out, struct diags *diags, struct err *e) MUST_USE;
+/* The same, and FIND is asked for each secret that is named; one that is not there is an error at its place. */
+int ruleset_compile_with_secrets(struct slice bundle_json, int (*find)(const char *name, void *arg, struct err *why), void *arg,
+				 struct ruleset **out, struct diags *diags, struct err *e) MUST_USE;
 struct ruleset *ruleset_ref(struct ruleset *rs);
 void ruleset_unref(struct ruleset *rs);
 const char *ruleset_sha256(const struct ruleset *rs);           /* hex */

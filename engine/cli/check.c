@@ -39,8 +39,9 @@ static void print_text(const struct diags *d, const struct ruleset *rs, const ch
 static int run(const struct command *self, int argc, char **argv)
 {
 	const char *word = NULL, *format = "text";
-	int as_json = 0, code;
-	const struct option_spec specs[] = { { "json", 0, NULL, &as_json }, { "format", 0, &format, NULL }, { 0 } };
+	int as_json = 0, without_secrets = 0, code;
+	const struct option_spec specs[] = { { "json", 0, NULL, &as_json }, { "format", 0, &format, NULL },
+		{ "without-secrets", 0, NULL, &without_secrets }, { 0 } };
 	CLEANUP(buf_fini) struct buf bundle = BUF(BUF_UNLIMITED);
 	struct diags diags = { 0 };
 	struct ruleset *rs = NULL;
@@ -49,7 +50,7 @@ static int run(const struct command *self, int argc, char **argv)
 		return code;
 	if (strcmp(format, "text") && strcmp(format, "github") && strcmp(format, "json"))
 		return command_usage(self, "--format is text, json or github, not '%s'", format);
-	code = site_load(self, site_dir(word), &bundle, &diags, &rs);
+	code = (without_secrets ? site_load : site_load_with_secrets)(self, site_dir(word), &bundle, &diags, &rs);
 	if (as_json || !strcmp(format, "json")) {
 		CLEANUP(buf_fini) struct buf text = BUF(BUF_UNLIMITED);
 		diags_json(&diags, &text);
@@ -65,9 +66,10 @@ static int run(const struct command *self, int argc, char **argv)
 }
 
 const struct command cmd_check = {
-	"check", "[DIR] [--json] [--format text|json|github]", "find all mistakes in a directory's rule files",
-	"      --json           {\"ok\":…,\"diagnostics\":[…]}\n"
-	"      --format FORMAT  text (as a compiler prints), json, or github (annotations of a workflow run)\n"
+	"check", "[DIR] [--json] [--format text|json|github] [--without-secrets]", "find all mistakes in a directory's rule files",
+	"      --json             {\"ok\":…,\"diagnostics\":[…]}\n"
+	"      --format FORMAT    text (as a compiler prints), json, or github (annotations of a workflow run)\n"
+	"      --without-secrets  do not look for the secrets that are named: where there are none, as in a workflow run\n"
 	"\n"
 	"DIR is the folder that holds pushrod.lua and rules/ ($PUSHROD_SITE, else the current one). Exit 1 on errors.\n",
 	run,

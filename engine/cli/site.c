@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/talk.h"
+#include "secret/secret.h"
 #include "wire/evaluate.h"
 
 const char *site_dir(const char *named)
@@ -14,20 +15,39 @@ const char *site_dir(const char *named)
 	return named ? named : env && *env ? env : ".";
 }
 
-int site_load(const struct command *c, const char *dir, struct buf *bundle, struct diags *diags, struct ruleset **out)
+static int find_secret(const char *name, void *dir, struct err *why)
 {
+	CLEANUP(secret_wipe) struct buf value = BUF(SECRET_MAX_BYTES + 1);
+	return secret_lookup(dir, name, &value, why);
+}
+
+/* FIND: NULL, or what is asked for each secret that is named. */
+static int load(const struct command *c, const char *dir, int (*find)(const char *name, void *arg, struct err *why), struct buf *bundle,
+		struct diags *diags, struct ruleset **out)
+{
+	CLEANUP(freep) char *site = xstrdup(dir);
 	struct err e = { 0 };
 
 	if (evaluate_now(dir, EVALUATE_TIMEOUT_MS, bundle, &e) < 0) {
 		fprintf(stderr, "pushrod %s: %s\n", c->name, e.msg);
 		return EXIT_FAILED;
 	}
-	if (ruleset_compile(buf_slice(bundle), out, diags, &e) < 0) {
+	if (ruleset_compile_with_secrets(buf_slice(bundle), find, site, out, diags, &e) < 0) {
 		if (!diags->errors)
 			fprintf(stderr, "pushrod %s: %s\n", c->name, e.msg);
 		return EXIT_FAILED;
 	}
 	return EXIT_OK;
+}
+
+int site_load(const struct command *c, const char *dir, struct buf *bundle, struct diags *diags, struct ruleset **out)
+{
+	return load(c, dir, NULL, bundle, diags, out);
+}
+
+int site_load_with_secrets(const struct command *c, const char *dir, struct buf *bundle, struct diags *diags, struct ruleset **out)
+{
+	return load(c, dir, find_secret, bundle, diags, out);
 }
 
 int site_load_or_say(const struct command *c, const char *dir, struct ruleset **out)

@@ -7,6 +7,8 @@
  * caller) in any case. EXIT_OK and *out owned; or EXIT_FAILED: errors in DIAGS, or, said on stderr, no directory, a
  * time-out. */
 int site_load(const struct command *c, const char *dir, struct buf *bundle, struct diags *diags, struct ruleset **out);
+/* The same, and a secret that is named and is not there is an error. */
+int site_load_with_secrets(const struct command *c, const char *dir, struct buf *bundle, struct diags *diags, struct ruleset **out);
 /* The same where only errors matter: they are said on stderr. */
 int site_load_or_say(const struct command *c, const char *dir, struct ruleset **out);
 /* DIR where NAMED is NULL: $PUSHROD_SITE, else ".". */

@@ -118,3 +118,35 @@ def test_env_templates_reach_the_step_only_through_the_environment():
     job = s.push(repo)["matched"][0]["job"]
     s.finished(job)
     assert s.lines(job)[-1] == 'evil $(touch /tmp/pwned) `id` "quotes" \'too\'|by ada {x}', s.lines(job)
+
+
+def test_check_finds_secrets_that_are_nowhere_unless_told_not_to_look():
+    s = Server({"rules/a.lua": 'rule "one" { on = "push", when = "always",\n  secrets = { "npm-token", "here" }, run = function(job) end }\n'}, start=False)
+    s.write("secrets/here", "x")
+    os.chmod(os.path.join(s.site, "secrets/here"), 0o600)
+    code, out, err = s.cli("check", s.site)
+    assert code == 1 and "rules/a.lua:2:15: error: secret 'npm-token' is nowhere" in err and "'here'" not in err, err
+    assert s.cli("check", s.site, "--without-secrets")[0] == 0
+    os.chmod(os.path.join(s.site, "secrets/here"), 0o644)
+    code, _, err = s.cli("check", s.site)
+    assert code == 1 and "rules/a.lua:2:28: error: secret 'here': others may read" in err, err
+
+
+def test_check_warns_of_one_name_in_two_files_and_refuses_it_in_one():
+    s = Server({"rules/a.lua": GOOD % "a", "rules/b.lua": GOOD % "b"}, start=False)
+    code, out, err = s.cli("check", s.site)
+    assert code == 0 and "rules/b.lua:1:1: warning: there is a rule 'one' in rules/a.lua too, at line 1" in err, err
+    s.write("rules/b.lua", GOOD % "b" + GOOD % "c")
+    code, out, err = s.cli("check", s.site)
+    assert code == 1 and "rules/b.lua:2:1: error: there is a rule 'one' already, at line 1" in err, err
+
+
+def test_check_speaks_githubs_and_json():
+    s = Server({"rules/a.lua": 'rule "one" { on = "push", when = "always", timout = "5%",\n run = function(job) end }\n'}, start=False)
+    code, out, err = s.cli("check", s.site, "--format", "github")
+    assert code == 1 and out == "::error file=rules/a.lua,line=1,col=44::unknown rule key 'timout', did you mean 'timeout'?\n", (out, err)
+    code, out, _ = s.cli("check", s.site, "--format", "json")
+    d = json.loads(out)
+    assert code == 1 and d["ok"] is False and d["diagnostics"] == [{
+        "severity": "error", "file": "rules/a.lua", "line": 1, "col": 44, "end_col": 50, "code": "E101",
+        "text": "unknown rule key 'timout', did you mean 'timeout'?", "source_line": 'rule "one" { on = "push", when = "always", timout = "5%",'}], d

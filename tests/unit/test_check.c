@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "bundle.h"
 #include "no_leaks.h"
 #include "rules/arena.h"
@@ -354,5 +355,30 @@ Test(check, a_matrix_has_two_forms_and_its_names_are_known)
 		CLEANUP(freep) char *members = xprintf("'on':'push','when':'always'" RUN ",'env':{'X':'%s'}%s", holes[i].hole, holes[i].matrix);
 		expect_rule(members, holes[i].want);
 	}
+	no_leaks();
+}
+
+Test(check, a_file_of_100000_rules_takes_no_long_time, .timeout = 60)
+{
+	enum { MANY = 100000 };
+	struct check_decl *decls = xcalloc(MANY, sizeof *decls);
+	struct check_context ctx = { .sources_unknown = 1 };
+	struct diags diags = { 0 };
+
+	for (int i = 0; i < MANY; i++) {
+		char *name = xprintf("rule %d", i == MANY - 1 ? 7 : i);
+		decls[i] = (struct check_decl){ SLICE("rule"), slice_of(name), i + 1, 1, NULL };
+	}
+	struct check_file f = { "rules/r.lua", SLICE_NULL, decls, MANY };
+	int64_t begin = mono_ms();
+	check_file(&f, &ctx, &diags);
+	cr_assert_lt(mono_ms() - begin, 4000);
+	cr_assert_eq(diags.n, 1);
+	cr_assert_str_eq(diags.list[0].text, "there is a rule 'rule 7' already, at line 8");
+	cr_assert_eq(diags.list[0].line, MANY);
+	for (int i = 0; i < MANY; i++)
+		free((char *)(uintptr_t)decls[i].name.ptr);
+	free(decls);
+	diags_fini(&diags);
 	no_leaks();
 }
