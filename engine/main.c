@@ -16,6 +16,7 @@ static const struct command *const commands[] = {
 	&cmd_check,
 	&cmd_explain,
 	&cmd_test,
+	&cmd_backtest,
 	&cmd_simulate,
 	&cmd_watch,
 	&cmd_jobs,

@@ -20,6 +20,7 @@ extern const struct command
 	cmd_check,
 	cmd_explain,
 	cmd_test,
+	cmd_backtest,
 	cmd_simulate,
 	cmd_watch,
 	cmd_jobs,

@@ -62,8 +62,10 @@ static int load(struct explaining *x, const char *what, const char *dir)
 
 	if (slice_to_i64(slice_of(what), 1, INT64_MAX, &id) == 0) {
 		int code = stored_fetch(x->self, x->state, id, &x->fixture, &x->delivery);
+		if (code == STORED_GONE)
+			fprintf(stderr, "pushrod %s: the body of delivery %s is no longer kept\n", x->self->name, what);
 		if (code)
-			return code;
+			return code == STORED_GONE ? EXIT_NOT_FOUND : code;
 		return dir ? site_load_or_say(x->self, dir, &x->rules) : stored_ruleset(x->self, x->state, talk_string(x->delivery, "ruleset"), &x->rules);
 	}
 	if (fixture_read(what, &x->fixture, &e) < 0)

@@ -26,10 +26,10 @@ static int fetch_body(const struct command *c, const char *named, int64_t id, st
 	client_target_fini(&t);
 	if (bad)
 		return talk_unreachable(c, &e);
-	if (r.status == 410)
-		fprintf(stderr, "pushrod %s: the body of delivery %" PRId64 " is no longer kept\n", c->name, id);
-	if (r.status != 200)
-		code = r.status == 410 ? EXIT_NOT_FOUND : talk_refused(c, &r);
+	if (r.status == 404 || r.status == 410)
+		code = STORED_GONE;
+	else if (r.status != 200)
+		code = talk_refused(c, &r);
 	else
 		buf_add(out, buf_slice(&r.body));
 	client_response_fini(&r);
