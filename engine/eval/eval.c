@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "eval/injection.h"
 #include "eval/places.h"
 #include "eval/world.h"
 #include "wire/role.h"
@@ -128,6 +129,8 @@ static void evaluate(struct bundle *b)
 	for (size_t i = 0; i < b->files.n; i++) {
 		struct eval_file *f = &b->files.list[i];
 		f->places = places_new(buf_slice(&f->text), f->path, &b->diags);
+		if (f->role == EVAL_RULES || f->role == EVAL_MODULE)
+			injection_find(f->places, f->path, &b->diags);
 	}
 	for (size_t i = 0; i < b->files.n; i++) {
 		const struct eval_file *f = &b->files.list[i];

@@ -539,6 +539,12 @@ void places_free(struct places *p)
 	free(p);
 }
 
+const struct token *places_tokens(const struct places *p, size_t *n)
+{
+	*n = p->n_tokens;
+	return p->tokens;
+}
+
 int places_first_fault(const struct places *p)
 {
 	return p->first_fault;

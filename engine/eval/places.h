@@ -27,6 +27,8 @@ struct places;
 struct places *places_new(struct slice text, const char *file, struct diags *out);
 void places_free(struct places *p);                                     /* NULL is fine */
 
+/* All tokens of the text, in order; the last is TOKEN_END. Borrowed. */
+const struct token *places_tokens(const struct places *p, size_t *n);
 /* The line of the first place where a comma or a brace is missing, 0 for none: a syntax error of Lua further down is its
  * consequence. */
 int places_first_fault(const struct places *p);

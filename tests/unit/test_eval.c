@@ -251,6 +251,66 @@ Test(eval, a_missing_comma_that_lua_reads_as_a_call_is_told)
 	no_leaks();
 }
 
+/* The body of a function `run`, and how often it is warned of. */
+static void expect_injections(const char *body, int want)
+{
+	CLEANUP(freep) char *text = xprintf("rule \"x\" { on = \"push\", when = \"always\", run = function(job)\n%s\nend }\n", body);
+	int n = 0;
+
+	put("rules/r.lua", text);
+	evaluate();
+	for (const char *at = diags_text; (at = strstr(at, "[W130]")); at++)
+		n++;
+	cr_assert_eq(n, want, "%s\n%s", body, diags_text);
+	done();
+}
+
+Test(eval, text_of_an_event_in_a_shell_script_is_warned_of)
+{
+	static const char *const bad[] = {
+		"job:sh('echo ' .. job.event.title)",
+		"job:sh(\"git checkout \" .. job.payload.ref .. ' && make', { timeout = '5m' })",
+		"job:sh(('echo %s'):format(job.event.title))",
+		"job:sh(string.format('echo %s %d', job.event.branch, 1))",
+		"job:sh(job.payload.script)",
+		"job:sh(job:get('head_commit.message', ''))",
+		"local e = job.event\njob:sh('echo ' .. e.title)",
+		"local cmd = 'echo ' .. job.event.title\nlocal again = cmd\njob:sh(again)",
+		"local t\nt = job.event.title\njob:sh('echo ' .. t)",
+		"for _, path in ipairs(job.event.paths) do job:sh('cat ' .. path) end",
+		"job:sh('cat ' .. table.concat(job.event.paths, ' '))",
+		"job:exec { 'sh', '-c', 'echo ' .. job.event.title }",
+		"job:exec({ \"/bin/bash\", \"-ec\", job.payload.x, cwd = job.tree })",
+		"job:step('a', function() job:sh('echo ' .. tostring(job.headers['x'])) end)",
+		"local title = job.event.title:lower()\njob:sh('echo ' .. title)",
+	};
+	static const char *const good[] = {
+		"job:sh('echo \"$T\"', { env = { T = 'x ' .. job.event.title } })",
+		"job:sh('make -C ' .. job.tree)",
+		"job:sh('git checkout ' .. job.event.sha)",
+		"job:sh('echo ' .. job.event.number)",
+		"job:sh('echo ' .. job.event.title:gsub('[^%w]', ''))",
+		"local n = #job.event.paths\njob:sh('echo ' .. n)",
+		"local t = quoted(job.event.title)\njob:sh('echo ' .. t)",
+		"local r = job:exec { 'git', 'log', job.event.branch, capture = true }\njob:sh('echo ' .. r.code)",
+		"job:exec { 'echo', 'x' .. job.event.title }",
+		"job:exec { 'sh', '-c', 'echo \"$1\"', 'sh', job.event.title }",
+		"local e = job.event\nlocal e = 'safe'\njob:sh('echo ' .. e)",
+		"local main = job.event.branch == 'main'\njob:sh('make ' .. (main and 'release' or 'debug'))",
+		"if job.event.title then job:sh('make') end",
+		"job:log('a push by ' .. job.event.sender)\njob:sh [[make test]]",
+		"local t = job.event.title\nlocal function f(t) job:sh('echo ' .. t) end",
+		"for i, path in ipairs(job.event.paths) do job:sh('echo ' .. i) end",
+	};
+	for (size_t i = 0; i < COUNT(bad); i++)
+		expect_injections(bad[i], 1);
+	for (size_t i = 0; i < COUNT(good); i++)
+		expect_injections(good[i], 0);
+	expect_in_rules("rule \"x\" { on = \"push\", when = \"always\", run = function(j)\n  j:sh('a' .. j.event.title)\nend }",
+			"rules/r.lua:2:15: warning: text of the event becomes part of a shell script");
+	no_leaks();
+}
+
 Test(eval, a_missing_brace_is_told_where_it_opens)
 {
 	expect_in_rules("rule \"a\" {\n  when = { b = 1,\n  c = 2 }\n\nrule \"b\" { }\n", "rules/r.lua:1:10: error: this brace is not closed before 'rule' at line 5");
