@@ -128,12 +128,18 @@ function secret(name) end
 ---@field unknown? "skip" "skip": do not fire on what the payload cannot tell; without it the rule fires, and says so
 ---@field enabled? boolean false: the rule is checked, listed and explained, and never fires
 ---@field matrix? table<string, any>[]|table<string, (string|number|boolean)[]> one job for each cell: a list of cells, each perhaps with a `when`, or a product of values
+---@field once? pushrod.rule.once a second event with the same key ends skipped, naming the first one's job, however that ended; each cell of a matrix by itself
+---@field forks? "approve"|"limited"|"trust"|"ignore" a request from a fork, or from nobody knows where, waits for an approval unless said; "limited": runs without secrets, and only where its steps are confined; "trust": as any other; "ignore": not at all
 ---@field timeout? string the most that a job may take
 ---@field env? table<string, string> environment of all steps; {field} is the event's
 ---@field secrets? (string)[] names of the secrets that its jobs may read
 ---@field checkout? boolean check out the event's commit before the steps
 ---@field steps? (pushrod.rule.steps)[] what is done, one after the other
 ---@field run? fun(job: pushrod.Job) what is done, as a Lua function
+
+---@class pushrod.rule.once
+---@field key string what is to be met only once; {field} is the event's
+---@field within string how long the first one is remembered
 
 ---@class pushrod.rule.steps
 ---@field [1] string|nil its name in the log

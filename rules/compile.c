@@ -216,6 +216,28 @@ static int on_compile(struct compiler *c, const struct node *on, struct rule *r)
 	return bad;
 }
 
+static int once_compile(struct compiler *c, const struct node *once, struct rule *r)
+{
+	const struct node *key = once ? node_get(once, "key") : NULL, *within = once ? node_get(once, "within") : NULL;
+
+	if (!once)
+		return 0;
+	if (!key || !within || slice_to_duration_ms(within->text, &r->once.within_ms) < 0)
+		return compile_error(c, once, "once needs a key and within, as in { key = \"{order}\", within = \"90d\" }");
+	r->once.key = arena_str(c->rs->arena, key->text);
+	return 0;
+}
+
+static enum forks forks_of(const struct node *word)
+{
+	static const char *const words[] = { [FORKS_APPROVE] = "approve", [FORKS_LIMITED] = "limited", [FORKS_TRUST] = "trust",
+					     [FORKS_IGNORE] = "ignore" };
+	for (size_t i = 0; word && i < COUNT(words); i++)
+		if (slice_eq(word->text, slice_of(words[i])))
+			return (enum forks)i;
+	return FORKS_APPROVE;
+}
+
 static int rule_compile(struct compiler *c, const struct decl *d, struct rule *r)
 {
 	const struct node *value = node_doc_root(d->doc);
@@ -227,8 +249,10 @@ static int rule_compile(struct compiler *c, const struct decl *d, struct rule *r
 	};
 	const struct node *enabled = node_get(value, "enabled");
 	r->is_disabled = enabled && !enabled->integer;
+	r->forks = forks_of(node_get(value, "forks"));
 	return on_compile(c, node_get(value, "on"), r) | condition_compile(c, node_get(value, "when"), &r->when) |
-	       matrix_compile(c, node_get(value, "matrix"), r) | steps_compile(c, value, r);
+	       matrix_compile(c, node_get(value, "matrix"), r) |
+	       once_compile(c, node_get(value, "once"), r) | steps_compile(c, value, r);
 }
 
 static int compile_rules(struct compiler *c, const struct bundle *b)

@@ -79,6 +79,8 @@ struct rule {
 	struct cell *cells;             /* none without a matrix */
 	size_t n_cells;
 	int checkout, has_run;
+	struct { const char *key; int64_t within_ms; } once;   /* key NULL without */
+	enum forks { FORKS_APPROVE, FORKS_LIMITED, FORKS_TRUST, FORKS_IGNORE } forks;
 	int is_disabled;                /* enabled = false */
 	int skips_unknown;              /* unknown = "skip" */
 };

@@ -144,17 +144,14 @@ static void cell_row(struct paper *p, const struct rule *r, const struct cell *c
 	row_end(p, r, &cell->when, t, columns(buf_slice(&line)));
 }
 
-static int fires(struct match *m, const struct rule *r)
-{
-	return !r->is_disabled && match_holds(m, r, &r->when) && match_runs_any_cell(m, r);
-}
-
 static const char *verdict(struct match *m, const struct rule *r, enum truth t)
 {
 	static const char *const verdicts[] = { "no match", "match, for all that is known", "match" };
 
 	if (r->is_disabled)
 		return "not enabled";
+	if (match_is_ignored(m, r))
+		return "no match, as it is from a fork, or may be, and forks = \"ignore\"";
 	if (match_holds(m, r, &r->when) && !match_runs_any_cell(m, r))
 		return "no match, as no cell of its matrix runs";
 	return t == TRUTH_UNKNOWN && r->skips_unknown ? "no match, as unknown = \"skip\"" : verdicts[t];
@@ -173,7 +170,7 @@ static void explain_rule(struct paper *p, const struct rule *r)
 	}
 	painted(p, "1", r->name);
 	pad(p->out, columns(slice_of(r->name)), p->name_width + 3);
-	painted(p, fires(p->m, r) ? "32" : "31", verdict(p->m, r, t));
+	painted(p, match_would_fire(p->m, r) ? "32" : "31", verdict(p->m, r, t));
 	buf_addf(p->out, "   %s:%d\n", r->file, r->line);
 	row_head(p, TRUTH_YES, "on");
 	event_name(p->m, p->out);
@@ -345,7 +342,7 @@ static void rule_json(struct match *m, const struct rule *r, struct buf *out)
 	add_text(out, "file", r->file);
 	enum truth t = match_cond(m, &r->when);
 	buf_addf(out, ",\"line\":%d,\"result\":\"%s\",\"fires\":%s%s,\"conditions\":", r->line, truth_word(t),
-		 fires(m, r) ? "true" : "false", r->is_disabled ? ",\"enabled\":false" : "");
+		 match_would_fire(m, r) ? "true" : "false", r->is_disabled ? ",\"enabled\":false" : "");
 	conds_json(m, rows, n, out);
 	cells_json(m, r, out);
 	buf_addc(out, '}');

@@ -169,6 +169,29 @@ int match_runs_any_cell(struct match *m, const struct rule *r)
 	return r->n_cells == 0;
 }
 
+/* A pull request whose provider does not tell where it comes from is nobody's we know. */
+int match_is_untrusted(const struct match *m)
+{
+	const struct field *fork = &m->normal.field[FIELD_FORK];
+
+	switch (fork->state) {
+	case FIELD_MISSING: return strcmp(m->normal.event, "pull_request") == 0;
+	case FIELD_PRESENT: return fork->n == 0 || fork->list[0].kind != VALUE_FALSE;
+	case FIELD_UNKNOWN: return 1;
+	}
+	return 1;
+}
+
+int match_is_ignored(const struct match *m, const struct rule *r)
+{
+	return r->forks == FORKS_IGNORE && match_is_untrusted(m);
+}
+
+int match_would_fire(struct match *m, const struct rule *r)
+{
+	return !r->is_disabled && !match_is_ignored(m, r) && match_holds(m, r, &r->when) && match_runs_any_cell(m, r);
+}
+
 int match_fires(const struct match *m, uint32_t rule)
 {
 	for (size_t i = 0; i < m->n_fired; i++)
@@ -243,8 +266,7 @@ static void evaluate(struct match *m)
 	index_candidates(m->rs->index, &m->listening, look, m, c);
 	m->fired = xmalloc((c->n + 1) * sizeof *m->fired);
 	for (size_t i = 0; i < c->n; i++) {
-		const struct rule *r = &m->rs->rules[c->list[i]];
-		if (match_holds(m, r, &r->when) && match_runs_any_cell(m, r))
+		if (match_would_fire(m, &m->rs->rules[c->list[i]]))
 			fire(m, c->list[i]);
 	}
 }
@@ -321,6 +343,14 @@ const char *match_cell(const struct match *m, size_t i, size_t cell)
 {
 	const struct rule *r = match_rule(m, i);
 	return r->n_cells ? r->cells[m->cells[m->fired[i].first_cell + cell]].text : "";
+}
+
+enum job_trust match_trust(const struct match *m, size_t i)
+{
+	static const enum job_trust of[] = {
+		[FORKS_APPROVE] = TRUST_ASKED, [FORKS_LIMITED] = TRUST_LIMITED, [FORKS_TRUST] = TRUST_GIVEN, [FORKS_IGNORE] = TRUST_ASKED,
+	};
+	return match_is_untrusted(m) ? of[match_rule(m, i)->forks] : TRUST_FULL;
 }
 
 const char *match_event(const struct match *m)

@@ -39,6 +39,9 @@ enum truth match_cond(struct match *m, const struct cond *c);
 /* A condition of rule R, its own or a cell's, as R takes what is unknown. */
 int match_holds(struct match *m, const struct rule *r, const struct cond *c);
 int match_runs_any_cell(struct match *m, const struct rule *r);                 /* also without a matrix */
+int match_is_untrusted(const struct match *m);  /* from a fork, or nobody can tell */
+int match_is_ignored(const struct match *m, const struct rule *r);              /* untrusted, and forks = "ignore" */
+int match_would_fire(struct match *m, const struct rule *r);
 int match_fires(const struct match *m, uint32_t rule);
 /* Why a rule did not fire, in one line: `branch: want "main", got "dev"`. For such a rule only. */
 void match_because(struct match *m, const struct rule *r, struct buf *out);

@@ -356,6 +356,8 @@ void match_because(struct match *m, const struct rule *r, struct buf *out)
 {
 	if (r->is_disabled)
 		buf_adds(out, "it is not enabled");
+	else if (match_is_ignored(m, r))
+		buf_adds(out, "the request is from a fork, or may be, and the rule says forks = \"ignore\"");
 	else if (match_holds(m, r, &r->when))
 		because_of_cells(m, r, out);
 	else

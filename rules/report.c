@@ -1,7 +1,12 @@
 /* rules/report.c - a match as JSON: the event for the job and the lists, and why rules did or did not fire for the reply
  * to the sender and the delivery's page. */
+#include <jansson.h>
 
+#include "base/hex.h"
 #include "rules/matching.h"
+#include "rules/template.h"
+
+#define ONCE_KEY_MAX 512
 
 #define WHY_MAX_RULES 50
 #define BECAUSE_MAX_BYTES 600
@@ -169,15 +174,58 @@ void match_why_json(const struct match *m, struct buf *out)
 	rule_list_fini(&all);
 }
 
-/* ---- fired on an unknown ---- */
+/* ---- once ---- */
+
+int match_once_key(const struct match *m, size_t i, size_t cell, struct buf *key, int64_t *within_ms)
+{
+	const struct rule *r = match_rule(m, i);
+	CLEANUP(buf_fini) struct buf event = BUF(BUF_UNLIMITED), filled = BUF(BUF_UNLIMITED);
+	char hash[65];
+
+	if (!r->once.key)
+		return 0;
+	match_event_json(m, &event);
+	json_t *fields = json_loadb(event.ptr, event.len, 0, NULL);
+	int missing = template_fill(r->once.key, fields, cell_find(r, slice_of(match_cell(m, i, cell))), &filled);
+	json_decref(fields);
+	if (missing)
+		return 0;
+	*within_ms = r->once.within_ms;
+	if (filled.len > ONCE_KEY_MAX) {
+		sha256_hex(buf_slice(&filled), hash);
+		buf_addf(key, "sha256:%s", hash);
+	} else {
+		buf_add(key, buf_slice(&filled));
+	}
+	return 1;
+}
+
+/* ---- notes ---- */
+
+static void add_note(struct buf *out, const struct rule *r, const char *note)
+{
+	buf_adds(out, out->ptr[out->len - 1] == '[' ? "{" : ",{");
+	add_member(out, "rule", slice_of(r->name));
+	add_member(out, "note", slice_of(note));
+	buf_addc(out, '}');
+}
+
+static void note_once(const struct match *m, size_t i, struct buf *out)
+{
+	CLEANUP(buf_fini) struct buf key = BUF(BUF_UNLIMITED);
+	int64_t within_ms;
+
+	if (match_rule(m, i)->once.key && !match_once_key(m, i, 0, &key, &within_ms))
+		add_note(out, match_rule(m, i), "once does not apply: the event lacks a field of its key");
+}
 
 void match_matched_notes_json(const struct match *m, struct buf *out)
 {
 	struct match *asked = (struct match *)(uintptr_t)m;
-	int n = 0;
 
 	buf_addc(out, '[');
 	for (size_t i = 0; i < m->n_fired; i++) {
+		note_once(m, i, out);
 		const struct rule *r = &m->rs->rules[m->fired[i].rule];
 		CLEANUP(buf_fini) struct buf note = BUF(BECAUSE_MAX_BYTES);
 		if (m->fired[i].truth != TRUTH_UNKNOWN)
@@ -185,10 +233,7 @@ void match_matched_notes_json(const struct match *m, struct buf *out)
 		phrase_unknowns(asked, &r->when, &note);
 		for (size_t k = 0; k < r->n_cells && !note.len; k++)
 			phrase_unknowns(asked, &r->cells[k].when, &note);
-		buf_adds(out, n++ ? ",{" : "{");
-		add_member(out, "rule", slice_of(r->name));
-		add_member(out, "note", slice_of(buf_cstr(&note)));
-		buf_addc(out, '}');
+		add_note(out, r, buf_cstr(&note));
 	}
 	buf_addc(out, ']');
 }

@@ -11,6 +11,7 @@
 #pragma once
 #include "rules/diag.h"
 #include "base/err.h"
+#include "model/job.h"
 
 struct ruleset;
 struct source;                                  /* an endpoint: name, path, provider, secrets */
@@ -93,6 +94,11 @@ const struct rule *match_rule(const struct match *m, size_t i);         /* those
 /* Of rule I: one for a rule without a matrix, whose text is "". */
 size_t match_cell_count(const struct match *m, size_t i);
 const char *match_cell(const struct match *m, size_t i, size_t cell);
+/* What the job of rule I may do: TRUST_FULL unless the event comes from a fork, or may. */
+enum job_trust match_trust(const struct match *m, size_t i);
+/* 1 where `once` of rule I applies: its key is appended (a long one as its hash). 0 without one, or where the event lacks a
+ * field of the key. */
+int match_once_key(const struct match *m, size_t i, size_t cell, struct buf *key, int64_t *within_ms);
 const char *match_event(const struct match *m);                         /* common event, "push", "" where none */
 const char *match_action(const struct match *m);
 /* The normalised event: source, provider, event (common, else native), action, native, delivery, received ("2026-12-01T06:00:00Z"), the fields

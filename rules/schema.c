@@ -95,6 +95,12 @@ static const struct schema_key step_keys[] = {
 static const struct schema_key step_item = { "name", TYPES(STRING), 0, "its name in the log", "\"test\"" };
 static const struct schema_table step_table = { KEYS(step_keys), .item = &step_item };
 
+static const struct schema_key once_keys[] = {
+	{ "key", TYPES(OF(SCHEMA_TEMPLATE)), 1, "what is to be met only once; {field} is the event's", "\"{order}\"" },
+	{ "within", TYPES(DURATION(SECOND, YEARS)), 1, "how long the first one is remembered", "\"90d\"" },
+};
+static const struct schema_table once_table = { KEYS(once_keys) };
+
 static const struct schema_key rule_keys[] = {
 	{ "on", TYPES(OF(SCHEMA_EVENT), LIST(OF(SCHEMA_EVENT))), 1, "the events it listens to",
 	  "{ \"push\", \"pull_request.opened\" }" },
@@ -105,6 +111,12 @@ static const struct schema_key rule_keys[] = {
 	{ "enabled", TYPES(BOOL), 0, "false: the rule is checked, listed and explained, and never fires", "false" },
 	{ "matrix", TYPES(OF(SCHEMA_MATRIX)), 0, "one job for each cell: a list of cells, each perhaps with a `when`, or a product of values",
 	  "{ { part = \"web\", cc = \"gcc\", when = { paths = \"web/**\" } }, { part = \"api\", cc = \"clang\" } }" },
+	{ "once", TYPES(TABLE(once_table)), 0,
+	  "a second event with the same key ends skipped, naming the first one's job, however that ended; each cell of a matrix by itself",
+	  "{ key = \"{order}\", within = \"90d\" }" },
+	{ "forks", TYPES(WORD("approve", "limited", "trust", "ignore")), 0,
+	  "a request from a fork, or from nobody knows where, waits for an approval unless said; \"limited\": runs without secrets, and only "
+	  "where its steps are confined; \"trust\": as any other; \"ignore\": not at all", "\"limited\"" },
 	{ "timeout", TYPES(DURATION(SECOND, 30 * DAY)), 0, "the most that a job may take", "\"20m\"" },
 	{ "env", env_types, 0, "environment of all steps; {field} is the event's", "{ TITLE = \"{title}\" }" },
 	{ "secrets", TYPES(LIST(OF(SCHEMA_NAME))), 0, "names of the secrets that its jobs may read", "{ \"npm-token\" }" },

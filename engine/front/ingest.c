@@ -314,6 +314,10 @@ static void add_matched(const struct arrival *a, struct buf *out)
 		buf_addf(out, ",\"job\":%" PRId64 ",\"url\":", s->jobs[i].job);
 		CLEANUP(freep) char *url = xprintf("%s/jobs/%" PRId64, a->edition->url, s->jobs[i].job);
 		buf_add_json(out, slice_of(url));
+		if (s->jobs[i].state != JOB_QUEUED) {
+			buf_addf(out, ",\"state\":\"%s\",\"reason\":", job_state_name(s->jobs[i].state));
+			buf_add_json(out, slice_of(s->jobs[i].reason));
+		}
 		buf_addc(out, '}');
 	}
 }

@@ -29,10 +29,14 @@ static void add_raw(struct buf *out, const char *key, const char *json)
 	buf_addf(out, ",\"%s\":%s", key, json && *json ? json : "{}");
 }
 
-static int add_secrets(struct buf *out, const struct rule *rule, const char *site_dir, struct err *e)
+/* None for a job whose event is a stranger's. */
+static int add_secrets(struct buf *out, const struct rule *rule, enum job_trust trust, const char *site_dir, struct err *e)
 {
 	size_t n;
 	const char *const *names = rule_secrets(rule, &n);
+
+	if (trust == TRUST_LIMITED || trust == TRUST_ASKED)
+		n = 0;
 
 	/* Secrets come last, with room made before: memory that grew by copying would leave them behind, unwiped. */
 	buf_room(out, (n + 1) * SECRET_MAX_BYTES);
@@ -124,12 +128,13 @@ static int write_spec(struct buf *out, const struct claim *c, const struct rules
 	buf_adds(out, ",\"plan\":");
 	if (rule_plan_json(rule, slice_of(c->cell), slice_of(c->event_json), out, e) < 0)
 		return -1;
+	buf_addf(out, ",\"limited\":%s", c->trust == TRUST_LIMITED ? "true" : "false");
 	add_raw(out, "event", c->event_json);
 	add_raw(out, "headers", c->headers_json);
 	add_payload(out, c, rs);
 	add_limits(out, at->limits, at->site_dir);
 	buf_addf(out, ",\"file_bytes\":%lld,\"cpu_seconds\":%" PRId64, STEP_FILE_BYTES, c->timeout_ms / 1000 * STEP_CPUS + STEP_CPUS);
-	if (add_secrets(out, rule, at->site_dir, e) < 0)
+	if (add_secrets(out, rule, c->trust, at->site_dir, e) < 0)
 		return -1;
 	buf_addc(out, '}');
 	return buf_is_over(out) ? err_set(e, ERR_LIMIT, "the job's specification is over %d bytes", SPEC_MAX_BYTES) : 0;

@@ -6,6 +6,7 @@
 
 #include "rules/provider.h"
 
+#define ONCE_MAX 1024
 #define JSON_MAX (32u << 20)            /* of one derived column: the normalised event, the reasons */
 
 static void fill_columns(struct submit *s, const struct ruleset *rs, const struct delivery_view *d, const struct match *m)
@@ -28,11 +29,17 @@ static void fill_columns(struct submit *s, const struct ruleset *rs, const struc
 }
 
 /* A slot is of a rule and a cell. */
-static struct submit_job job_of(const struct rule *rule, const char *cell)
+static struct submit_job job_of(const struct match *m, size_t i, size_t k)
 {
-	return (struct submit_job){ .rule = rule_name(rule), .file = rule_file(rule), .cell = *cell ? xstrdup(cell) : NULL,
+	const struct rule *rule = match_rule(m, i);
+	const char *cell = match_cell(m, i, k);
+	struct buf key = BUF(ONCE_MAX);
+	struct submit_job j = { .rule = rule_name(rule), .file = rule_file(rule), .cell = *cell ? xstrdup(cell) : NULL,
 		.queue = xprintf("%s %s%s%s", rule_file(rule), rule_name(rule), *cell ? " " : "", cell), .queue_limit = 1,
-		.timeout_ms = rule_timeout_ms(rule) };
+		.timeout_ms = rule_timeout_ms(rule), .trust = match_trust(m, i) };
+	if (match_once_key(m, i, k, &key, &j.once_within_ms))
+		j.once_key = buf_take(&key);
+	return j;
 }
 
 static void fill_jobs(struct submit *s, const struct match *m)
@@ -45,7 +52,7 @@ static void fill_jobs(struct submit *s, const struct match *m)
 	s->n_jobs = (int)n;
 	for (size_t i = 0; i < match_count(m); i++)
 		for (size_t k = 0; k < match_cell_count(m, i); k++)
-			s->jobs[at++] = job_of(match_rule(m, i), match_cell(m, i, k));
+			s->jobs[at++] = job_of(m, i, k);
 }
 
 int verdict_make(const struct ruleset *rs, const struct delivery_view *d, struct submit *s, struct verdict *out, struct err *e)

@@ -55,6 +55,8 @@ static int on_secret(lua_State *lua)
 	api_enter(lua);
 	const char *name = luaL_checkstring(lua, 2);
 	const json_t *value = json_object_get(json_object_get(a->spec, "secrets"), name);
+	if (json_is_true(json_object_get(a->spec, "limited")))
+		return luaL_error(lua, "secret '%s': a job of a fork's request has no secrets (forks = \"limited\")", name);
 	if (!value)
 		return luaL_error(lua, "secret '%s' is not among this rule's: write secrets = { \"%s\" } in the rule", name, name);
 	lua_pushlstring(lua, json_string_value(value), json_string_length(value));

@@ -219,6 +219,7 @@ static const char *state_of_error(lua_State *lua, int allowed, int *code)
 	case ENDING_CANCEL:
 		return "cancelled";
 	case ENDING_FAIL:
+	case ENDING_REFUSE:
 		return "failed";
 	case ENDING_NONE:
 		break;

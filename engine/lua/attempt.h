@@ -13,7 +13,7 @@ struct lua_State;
 #define LUA_MEMORY_MAX (64 << 20)
 #define DEFERS_MAX 64
 
-enum ending { ENDING_NONE, ENDING_FAIL, ENDING_SKIP, ENDING_CANCEL };
+enum ending { ENDING_NONE, ENDING_FAIL, ENDING_SKIP, ENDING_CANCEL, ENDING_REFUSE };
 
 /* What failed last: a command, a checkout. It decides how the job ends only where its message is also the job's last
  * word: a failure that pcall swallowed does not. */

@@ -20,6 +20,7 @@
 #include "lua/remove.h"
 #include "lua/state.h"
 #include "lua/workspace.h"
+#include "runner/sandbox.h"
 #include "runner/spec.h"
 #include "runner/step.h"
 #include "wire/frame.h"
@@ -120,6 +121,16 @@ static int call_run(lua_State *lua)
 	return 1;
 }
 
+/* What a stranger may have written runs only where it can be confined. */
+static int is_refused(struct attempt *a, struct err *e)
+{
+	if (!json_is_true(json_object_get(a->spec, "limited")) || sandbox_landlock_abi() > 0)
+		return 0;
+	attempt_end(a, ENDING_REFUSE, "forks = \"limited\" wants confined steps, and this kernel has no Landlock");
+	err_set(e, ERR_INPUT, "%s", a->reason);
+	return 1;
+}
+
 int job_act(struct attempt *a, lua_State *lua, struct err *e)
 {
 	if (state_load_rule(lua, e) < 0)
@@ -140,7 +151,8 @@ int job_act(struct attempt *a, lua_State *lua, struct err *e)
 
 void job_result_set(struct attempt *a, int r, const struct err *e, struct job_result *out)
 {
-	static const enum job_state ends[] = { [ENDING_FAIL] = JOB_FAILED, [ENDING_SKIP] = JOB_SKIPPED, [ENDING_CANCEL] = JOB_CANCELLED };
+	static const enum job_state ends[] = { [ENDING_FAIL] = JOB_FAILED, [ENDING_SKIP] = JOB_SKIPPED, [ENDING_CANCEL] = JOB_CANCELLED,
+					       [ENDING_REFUSE] = JOB_REFUSED };
 	CLEANUP(buf_fini) struct buf masked = BUF(4096);
 	const char *reason = "";
 
@@ -177,7 +189,7 @@ static int run(struct attempt *a, struct err *e)
 	if (write_beginning(a, e) < 0)
 		return -1;
 	tell_started(a);
-	if (workspace_make(a, e) < 0)
+	if (is_refused(a, e) || workspace_make(a, e) < 0)
 		return -1;
 	lua_State *lua = state_new(a);
 	int r = job_act(a, lua, e);

@@ -12,6 +12,14 @@ static const char *const names[] = {
 };
 static_assert(COUNT(names) == JOB_LOST + 1, "a state without a name");
 
+const char *job_trust_name(enum job_trust t)
+{
+	static const char *const words[] = {
+		[TRUST_FULL] = "", [TRUST_GIVEN] = "trust", [TRUST_LIMITED] = "limited", [TRUST_ASKED] = "approve",
+	};
+	return t <= TRUST_ASKED ? words[t] : "";
+}
+
 int job_state_is_final(enum job_state s)
 {
 	return s > JOB_RUNNING;

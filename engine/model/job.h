@@ -19,6 +19,16 @@ enum job_state {
 	JOB_LOST,               /* its process or its host died in the middle */
 };
 
+/* What a job may do whose event came from outside, by its rule's `forks`. Recorded with the job. */
+enum job_trust {
+	TRUST_FULL,             /* the event is the owner's own */
+	TRUST_GIVEN,            /* "trust": as if it were */
+	TRUST_LIMITED,          /* "limited": without secrets, and only where its steps are confined */
+	TRUST_ASKED,            /* "approve": it waits for somebody to say so */
+};
+#define JOB_APPROVAL_MS (24 * 3600 * 1000LL)    /* how long it waits */
+const char *job_trust_name(enum job_trust t);   /* the word of `forks`; "" for TRUST_FULL; static */
+
 int job_state_is_final(enum job_state s);
 int job_state_is_ok(enum job_state s);                           /* succeeded, skipped */
 const char *job_state_name(enum job_state s);                    /* "queued"; static */

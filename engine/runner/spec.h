@@ -5,6 +5,7 @@
  *  "source_text":"…the rule file's Lua…", "modules":{"name":"Lua text"},
  *  "plan":{…},                     rules/ruleset.h rule_plan_json: steps, env, matrix, checkout, secrets
  *  "event":{…normalised…}, "headers":{…}, "payload":{…the document as received…},
+ *  "limited":false,                 a stranger's event: no secrets, and refused where its steps could not be confined
  *  "secrets":{"name":"value"},     those that the rule names, and no other
  *  "timeout_ms":3600000, "memory_bytes":…, "processes":512, "log_bytes":…, "file_bytes":…, "cpu_seconds":…,
  *  "roots":["/srv/www"], "file_urls":false,

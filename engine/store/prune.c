@@ -210,6 +210,35 @@ static enum db_rc queues_piece(struct writer *w, struct prune *p)
 	return rc;
 }
 
+static enum db_rc approvals_piece(struct writer *w, struct prune *p)
+{
+	struct piece piece = { 0 };
+	int64_t before = p->now_ms - JOB_APPROVAL_MS;
+	sqlite3_stmt *row;
+	enum db_rc rc = db_first(&w->db, SQL_OLD_APPROVALS, VALUES(INT(p->cursor), INT(PRUNE_ROWS)), &row);
+
+	for (; rc == DB_ROW; rc = db_step(&w->db, row)) {
+		p->cursor = sqlite3_column_int64(row, 0);
+		piece.seen++;
+		if (sqlite3_column_int64(row, 1) < before)
+			piece.id[piece.n++] = p->cursor;
+	}
+	for (size_t i = 0; i < piece.n && rc == DB_OK; i++)
+		rc = write_refuse(w, piece.id[i], "nobody approved it in time");
+	if (piece.seen < PRUNE_ROWS)
+		next_phase(p);
+	return rc;
+}
+
+static enum db_rc once_piece(struct writer *w, struct prune *p)
+{
+	enum db_rc rc = db_run(&w->db, SQL_ONCE_FORGET, VALUES(INT(p->now_ms), INT(PRUNE_ROWS)));
+
+	if (sqlite3_changes(w->db.handle) < PRUNE_ROWS)
+		next_phase(p);
+	return rc;
+}
+
 enum db_rc prune_piece(struct writer *w, struct prune *p)
 {
 	p->n_gone = 0;
@@ -229,6 +258,8 @@ enum db_rc prune_piece(struct writer *w, struct prune *p)
 		return deliveries_piece(w, p);
 	case PRUNE_BODIES: return bodies_piece(w, p);
 	case PRUNE_QUEUES: return queues_piece(w, p);
+	case PRUNE_APPROVALS: return approvals_piece(w, p);
+	case PRUNE_ONCE: return once_piece(w, p);
 	case PRUNE_DONE: break;
 	}
 	return DB_OK;

@@ -69,6 +69,8 @@ void job_row_json(const struct job_row *j, struct buf *out)
 	add_int(out, "started_ms", j->started_ms);
 	add_int(out, "ended_ms", j->ended_ms);
 	add_int(out, "exit_code", j->exit_code);
+	if (j->trust != TRUST_FULL)
+		add_text(out, "forks", slice_of(job_trust_name(j->trust)));
 	add_text(out, "reason", j->reason);
 	add_int(out, "log_bytes", j->log_bytes);
 	add_int(out, "change", j->change);
@@ -107,7 +109,7 @@ enum db_rc row_job(struct db *db, int64_t id, struct buf *out, struct job_brief 
 		.source = column_slice(row, 6), .event = column_slice(row, 7), .summary = column_slice(row, 8),
 		.queued_ms = column_int(row, 9), .started_ms = column_int(row, 10), .ended_ms = column_int(row, 11),
 		.exit_code = column_int(row, 12), .reason = column_slice(row, 13), .log_bytes = column_int(row, 14),
-		.change = sqlite3_column_int64(row, 15),
+		.change = sqlite3_column_int64(row, 15), .trust = (enum job_trust)sqlite3_column_int(row, 16),
 	};
 	job_row_json(&j, out);
 	if (brief)

@@ -11,6 +11,7 @@ struct job_row {                                /* texts are borrowed */
 	int64_t id, delivery;
 	struct slice rule, file, cell, source, event, summary, reason;
 	enum job_state state;
+	enum job_trust trust;
 	int attempt;
 	int64_t queued_ms, started_ms, ended_ms, exit_code, log_bytes, change;
 };

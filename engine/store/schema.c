@@ -7,6 +7,7 @@
  *   delivery  narrow columns first: a list never reads the wide ones behind them (event, headers, why).
  *   body      apart, so that the budget of bodies can be kept without touching the delivery.
  *   job       (delivery, rule, rerun) is unique: I3. `rule` is a row of (name, file, cell).
+ *   once      the first job of (rule, key), and how long it is remembered; that job may be gone before it.
  *   attempt   (job, n); n is the fence: I6.
  *   queue     how many run, how many may, and the first that waits: a partial index over the queues that are ready
  *             finds the next job to claim in one step, however many wait. Its row goes when nothing waits or runs, so
@@ -51,6 +52,12 @@ static const char *const steps[] = {
 	"CREATE TABLE attempt(job INTEGER NOT NULL REFERENCES job, n INTEGER NOT NULL CHECK(n>=1), state INTEGER NOT NULL,"
 	" started_ms INTEGER NOT NULL, ended_ms INTEGER, exit_code INTEGER, log_bytes INTEGER, reason TEXT NOT NULL,"
 	" confinement TEXT NOT NULL, PRIMARY KEY(job, n)) STRICT, WITHOUT ROWID;",
+
+	/* 2 */
+	"ALTER TABLE job ADD COLUMN trust INTEGER NOT NULL DEFAULT 0 CHECK(trust BETWEEN 0 AND 3);"
+	"CREATE TABLE once(rule INTEGER NOT NULL REFERENCES rule, key TEXT NOT NULL, job INTEGER NOT NULL,"
+	" until_ms INTEGER NOT NULL, PRIMARY KEY(rule, key)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX once_until ON once(until_ms);",
 };
 
 int schema_version(void)

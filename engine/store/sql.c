@@ -1,5 +1,5 @@
 /* store/sql.c - the statements. Numbers of states stand as literals where an index depends on them: a partial index
- * serves only a statement that repeats its condition word for word. (2 queued, 4 running, 5 succeeded: model/job.h;
+ * serves only a statement that repeats its condition word for word. (2 queued, 3 awaiting_approval, 4 running, 5 succeeded: model/job.h;
  * held by the assertions below.) */
 #include "store/sql.h"
 
@@ -7,7 +7,7 @@
 
 #include "model/job.h"
 
-static_assert(JOB_QUEUED == 2 && JOB_RUNNING == 4 && JOB_SUCCEEDED == 5, "the literals below");
+static_assert(JOB_QUEUED == 2 && JOB_AWAITING_APPROVAL == 3 && JOB_RUNNING == 4 && JOB_SUCCEEDED == 5, "the literals below");
 
 static const char *const texts[SQL_COUNT] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -34,8 +34,10 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_QUEUE_ADD] = "INSERT INTO queue(key, lim, running, head) VALUES(?1, ?2, 0, ?3)",
 	[SQL_QUEUE_JOIN] = "UPDATE queue SET lim=?2, head=coalesce(head, ?3) WHERE id=?1",
 	[SQL_JOB_ADD] =
-		"INSERT INTO job(id, delivery, rule, queue, state, attempt, timeout_ms, queued_ms, change, reason)"
-		" VALUES(?1, ?2, ?3, ?4, 2, 0, ?5, ?6, ?7, '')",
+		"INSERT INTO job(id, delivery, rule, queue, state, attempt, timeout_ms, queued_ms, change, reason, ended_ms, trust)"
+		" VALUES(?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11)",
+	[SQL_ONCE_FIND] = "SELECT job FROM once WHERE rule=?1 AND key=?2 AND until_ms>?3",
+	[SQL_ONCE_SET] = "INSERT OR REPLACE INTO once(rule, key, job, until_ms) VALUES(?1, ?2, ?3, ?4)",
 	[SQL_FIRST_JOBS] =
 		"SELECT r.name, j.id, r.cell FROM job j JOIN rule r ON r.id=j.rule WHERE j.delivery=?1 AND j.rerun=0 ORDER BY j.id",
 
@@ -48,7 +50,7 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_QUEUE_TAKE] = "UPDATE queue SET running=running+1, head=?2 WHERE id=?1",
 	[SQL_CLAIM_ROW] =
 		"SELECT r.name, r.file, r.cell, d.ruleset, s.name, d.event_json, d.headers, d.received_ms, j.timeout_ms,"
-		" j.delivery, b.data, p.reason FROM job j JOIN rule r ON r.id=j.rule JOIN delivery d ON d.id=j.delivery"
+		" j.delivery, b.data, p.reason, j.trust FROM job j JOIN rule r ON r.id=j.rule JOIN delivery d ON d.id=j.delivery"
 		" JOIN source s ON s.id=d.source LEFT JOIN body b ON b.delivery=d.id"
 		" LEFT JOIN attempt p ON p.job=j.id AND p.n=?2-1 WHERE j.id=?1",
 
@@ -68,7 +70,7 @@ static const char *const texts[SQL_COUNT] = {
 
 	[SQL_JOB_ROW] =
 		"SELECT j.delivery, r.name, r.file, r.cell, j.state, j.attempt, s.name, d.event, d.summary, j.queued_ms,"
-		" j.started_ms, j.ended_ms, j.exit_code, j.reason, j.log_bytes, j.change FROM job j"
+		" j.started_ms, j.ended_ms, j.exit_code, j.reason, j.log_bytes, j.change, j.trust FROM job j"
 		" JOIN rule r ON r.id=j.rule JOIN delivery d ON d.id=j.delivery JOIN source s ON s.id=d.source WHERE j.id=?1",
 	[SQL_JOB_RULESET] = "SELECT d.ruleset FROM job j JOIN delivery d ON d.id=j.delivery WHERE j.id=?1",
 	[SQL_DELIVERY_ROW] =
@@ -112,6 +114,9 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_HAS_JOBS] = "SELECT 1 FROM job WHERE delivery=?1 LIMIT 1",
 	[SQL_HAS_OPEN_JOBS] = "SELECT 1 FROM job WHERE delivery=?1 AND state<=4 LIMIT 1",
 	[SQL_IDLE_QUEUES] = "SELECT id, running=0 AND head IS NULL FROM queue WHERE id>?1 ORDER BY id LIMIT ?2",
+	[SQL_OLD_APPROVALS] = "SELECT id, queued_ms FROM job WHERE state=3 AND state<>5 AND id>?1 ORDER BY id LIMIT ?2",
+	[SQL_ONCE_FORGET] =
+		"DELETE FROM once WHERE (rule, key) IN (SELECT rule, key FROM once WHERE until_ms<=?1 LIMIT ?2)",
 	[SQL_QUEUE_DROP] = "DELETE FROM queue WHERE id=?1",
 };
 

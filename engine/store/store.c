@@ -710,6 +710,7 @@ void submit_free(struct submit *r)
 	for (int i = 0; i < r->n_jobs; i++) {
 		free(r->jobs[i].cell);
 		free(r->jobs[i].queue);
+		free(r->jobs[i].once_key);
 	}
 	free(r->jobs);
 	free(r);

@@ -38,7 +38,12 @@ struct submit_job {
 	char *cell, *queue;             /* owned by the request; cell NULL where there is no matrix; the queue's key */
 	int queue_limit;                /* >= 1 */
 	int64_t timeout_ms;
-	int64_t job;                    /* out */
+	char *once_key;                 /* owned; NULL: without. A later job of (rule, cell, key) ends skipped */
+	int64_t once_within_ms;         /* how long the first is remembered */
+	enum job_trust trust;           /* TRUST_ASKED: it waits for an approval, in no queue */
+	int64_t job;                    /* out, like what follows */
+	enum job_state state;           /* of its beginning: queued, awaiting_approval, skipped */
+	char reason[256];               /* why it is not queued */
 };
 struct submit {
 	struct mail mail;
@@ -75,6 +80,7 @@ struct claim {
 	char *rule, *file, *cell, *ruleset, *source, *event_json, *headers_json;
 	struct buf body;
 	int64_t timeout_ms, received_ms;
+	enum job_trust trust;
 	char *reason;                   /* why a second attempt, "" for the first */
 };
 void claim_free(struct claim *c);
@@ -166,7 +172,8 @@ void store_watch(struct store *s, struct mailbox *to, void (*deliver)(struct mai
 
 /* ---- retention: delete finished jobs and deliveries past their age, bodies past the budget. No reply ---- */
 struct keep { int64_t deliveries_ms, jobs_ms, bodies_bytes; };          /* 0: for ever, without bound */
-/* A delivery past its age loses its body, and goes when no job names it any more; what an open job needs stays. A long
+/* A job that waited for an approval for JOB_APPROVAL_MS ends as refused, and keys of `once` past their time are forgotten.
+ * A delivery past its age loses its body, and goes when no job names it any more; what an open job needs stays. A long
  * clean-up is done in pieces, between which other requests run. Rows go first; the (job, attempt) of each journal to
  * unlink is given to ON_GONE on the store's thread, after the commit. */
 void store_prune(struct store *s, const struct keep *k, void (*on_gone)(int64_t job, int attempt, void *arg), void *arg);

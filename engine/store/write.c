@@ -9,6 +9,7 @@
 #include "store/write.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -202,24 +203,63 @@ static enum db_rc join_queue(struct writer *w, const struct submit_job *j, int64
 	return db_run(&w->db, SQL_QUEUE_JOIN, VALUES(INT(*queue), INT(j->queue_limit), INT(job)));
 }
 
+/* The first of its key is written down; a later one is not to run, and its reason names the first. */
+static enum db_rc decide_once(struct writer *w, struct submit_job *j, int64_t rule)
+{
+	int64_t first;
+
+	if (!j->once_key)
+		return DB_OK;
+	enum db_rc rc = db_int(&w->db, SQL_ONCE_FIND, VALUES(INT(rule), TEXT(j->once_key), INT(w->now_ms)), &first);
+	if (rc == DB_OK)
+		return db_run(&w->db, SQL_ONCE_SET, VALUES(INT(rule), TEXT(j->once_key), INT(j->job), INT(w->now_ms + j->once_within_ms)));
+	if (rc != DB_ROW)
+		return rc;
+	j->state = JOB_SKIPPED;
+	snprintf(j->reason, sizeof j->reason, "once: job %lld was the first of \"%.100s\"", (long long)first, j->once_key);
+	return DB_OK;
+}
+
+/* What becomes of a new job: it is queued, unless `once` or its trust says otherwise. */
+static enum db_rc decide(struct writer *w, struct submit_job *j, int64_t rule)
+{
+	j->state = JOB_QUEUED;
+	j->reason[0] = '\0';
+	enum db_rc rc = decide_once(w, j, rule);
+	if (j->state != JOB_QUEUED || j->trust != TRUST_ASKED)
+		return rc;
+	j->state = JOB_AWAITING_APPROVAL;
+	snprintf(j->reason, sizeof j->reason, "the request is from a fork, or may be: it waits for an approval, %lld hours at most",
+		 JOB_APPROVAL_MS / 3600000);
+	return rc;
+}
+
 static enum db_rc add_job(struct writer *w, struct submit *r, int index)
 {
 	struct submit_job *j = &r->jobs[index];
 	int64_t rule, queue, job = ++w->now.last_job;
+	struct db_value slot = NOTHING, ended = NOTHING;
 	enum db_rc rc = find_or_add(w, SQL_RULE_FIND, SQL_RULE_ADD,
 				    VALUES(TEXT(j->rule), TEXT(j->file), TEXT(j->cell ? j->cell : "")), &rule);
 
 	if (rc != DB_ROW)
 		return rc;
-	rc = join_queue(w, j, job, &queue);
+	j->job = job;
+	rc = decide(w, j, rule);
+	if (rc == DB_OK && j->state == JOB_QUEUED) {
+		rc = join_queue(w, j, job, &queue);
+		slot = INT(queue);
+	}
 	if (rc != DB_OK)
 		return rc;
-	j->job = job;
+	if (job_state_is_final(j->state))
+		ended = INT(w->now_ms);
 	w->fresh = grow(w->fresh, w->n_fresh, &w->cap_fresh, sizeof *w->fresh);
 	int64_t change = touch(w, (struct touched){ .job = job });
 	w->fresh[w->n_fresh++] = (struct fresh){ .job = job, .from = r, .index = index, .change = change };
-	return db_run(&w->db, SQL_JOB_ADD, VALUES(INT(job), INT(r->delivery), INT(rule), INT(queue), INT(j->timeout_ms),
-						  INT(w->now_ms), INT(change)));
+	return db_run(&w->db, SQL_JOB_ADD,
+		      VALUES(INT(job), INT(r->delivery), INT(rule), slot, INT(j->state), INT(j->timeout_ms), INT(w->now_ms),
+			     INT(change), TEXT(j->reason), ended, INT(j->trust)));
 }
 
 static enum db_rc first_jobs(struct writer *w, struct submit *r)
@@ -395,6 +435,13 @@ static enum db_rc next_in_queue(struct writer *w, int64_t queue, int64_t after, 
 	return rc == DB_ROW ? DB_OK : rc;
 }
 
+enum db_rc write_refuse(struct writer *w, int64_t job, const char *why)
+{
+	int64_t change = touch(w, (struct touched){ .job = job });
+	return must_change_one(w, db_run(&w->db, SQL_JOB_END, VALUES(INT(job), INT(JOB_REFUSED), INT(w->now_ms), NOTHING, TEXT(why),
+								     NOTHING, INT(change))));
+}
+
 static enum db_rc cancel_waiting(struct writer *w, struct cancel *r, const struct holder *h)
 {
 	struct db_value next;
@@ -403,6 +450,8 @@ static enum db_rc cancel_waiting(struct writer *w, struct cancel *r, const struc
 							   TEXT(r->reason), NOTHING, INT(change)));
 	rc = must_change_one(w, rc);
 	r->state = JOB_CANCELLED;
+	if (h->state != JOB_QUEUED)
+		return rc;                      /* it stands in no queue */
 	if (rc == DB_OK)
 		rc = next_in_queue(w, h->queue, r->job, &next);
 	if (rc == DB_OK)
@@ -511,7 +560,7 @@ static struct claim *claim_from_submit(struct writer *w, size_t i, const struct 
 	*c = (struct claim){
 		.job = j->job, .delivery = s->delivery, .attempt = w->claimed[i].attempt, .rule = xstrdup(j->rule),
 		.file = xstrdup(j->file), .cell = xstrdup(j->cell ? j->cell : ""), .ruleset = xstrdup(s->ruleset),
-		.source = xstrdup(s->source), .timeout_ms = j->timeout_ms, .received_ms = s->received_ms, .reason = xstrdup(""),
+		.source = xstrdup(s->source), .timeout_ms = j->timeout_ms, .trust = j->trust, .received_ms = s->received_ms, .reason = xstrdup(""),
 	};
 	if (next && next->from == s) {
 		c->event_json = xstrdup(s->event_json);
@@ -546,6 +595,7 @@ static struct claim *claim_from_row(sqlite3_stmt *row, const struct claimed *tak
 	c->body = BUF(body.len);
 	buf_add(&c->body, body);
 	c->reason = slice_dup(column_slice(row, 11));
+	c->trust = (enum job_trust)sqlite3_column_int(row, 12);
 	return c;
 }
 
@@ -573,9 +623,10 @@ static void fresh_json(const struct writer *w, const struct fresh *f, struct buf
 	const struct job_row row = {
 		.id = f->job, .delivery = s->delivery,
 		.rule = slice_of(j->rule), .file = slice_of(j->file), .cell = slice_of(j->cell),
-		.state = f->attempt ? JOB_RUNNING : JOB_QUEUED, .attempt = f->attempt, .source = slice_of(s->source),
+		.state = f->attempt ? JOB_RUNNING : j->state, .trust = j->trust, .attempt = f->attempt, .source = slice_of(s->source),
 		.event = slice_of(s->event), .summary = slice_of(s->summary_json), .queued_ms = w->now_ms,
-		.started_ms = f->attempt ? w->now_ms : ROW_NULL, .ended_ms = ROW_NULL,
+		.started_ms = f->attempt ? w->now_ms : ROW_NULL, .ended_ms = job_state_is_final(j->state) ? w->now_ms : ROW_NULL,
+		.reason = slice_of(j->reason),
 		.exit_code = ROW_NULL, .log_bytes = ROW_NULL, .change = f->change,
 	};
 	job_row_json(&row, out);
@@ -603,7 +654,7 @@ static enum db_rc changed_json(struct writer *w, const struct touched *t, struct
 		if (f->change != t->change)
 			return DB_OK;
 		fresh_json(w, f, out);
-		*brief = (struct job_brief){ f->change, f->attempt ? JOB_RUNNING : JOB_QUEUED, f->attempt };
+		*brief = (struct job_brief){ f->change, f->attempt ? JOB_RUNNING : f->from->jobs[f->index].state, f->attempt };
 		return DB_ROW;
 	}
 	size_t at = out->len;

@@ -56,6 +56,7 @@ enum db_rc write_submit(struct writer *w, struct submit *r);
 enum db_rc write_finish(struct writer *w, struct finish *r);
 enum db_rc write_cancel(struct writer *w, struct cancel *r);
 enum db_rc write_started(struct writer *w, int64_t job, int attempt, const char *confinement);
+enum db_rc write_refuse(struct writer *w, int64_t job, const char *why);       /* it waits for an approval */
 enum db_rc write_claims(struct writer *w);      /* as many as there are slots, the oldest job first */
 enum db_rc write_commit(struct writer *w);
 enum db_rc write_rollback(struct writer *w);

@@ -1,7 +1,8 @@
-"""What a rule makes of a match: the cells of a matrix."""
+"""What a rule makes of a match: cells of a matrix, events that are met once, requests from forks."""
 import json
+import os
 
-from lib import Repository, Server
+from lib import ROOT, Repository, Server
 
 ASAN_TOO = True
 
@@ -82,3 +83,91 @@ def test_check_finds_what_is_wrong_with_a_matrix():
 ''')
     code, out, err = s.cli("check", s.site, "--json")
     assert code == 1 and "did you mean 'compiler'" in json.dumps(json.loads(out)), out
+
+
+# ---- once ----
+
+ONCE = '''
+rule "paid" {
+  on = "push", when = "always", once = { key = "{branch} {title}", within = "1h" },
+  run = function(job) job:log("paid") end,
+}
+'''
+
+
+def test_once_skips_the_second_event_of_a_key_also_after_a_restart():
+    s = Server({"rules/r.lua": ONCE})
+    repo = Repository()
+    repo.commit({"a": "1\n"}, "order 7")
+    first = s.push(repo)["matched"][0]
+    assert s.finished(first["job"])["state"] == "succeeded"
+    second = s.push(repo)["matched"][0]
+    assert second["state"] == "skipped" and second["reason"] == f'once: job {first["job"]} was the first of "main order 7"', second
+    job = s.job(second["job"])
+    assert job["state"] == "skipped" and job["reason"] == second["reason"] and job["attempts"] == [], job
+    assert s.finished(second["job"])["state"] == "skipped", "its stream ends too"
+    assert s.cli("watch", str(second["job"]))[0] == 0
+    s.stop()
+    s.start()
+    assert s.push(repo)["matched"][0]["state"] == "skipped"
+    repo.commit({"a": "2\n"}, "order 8")
+    assert "state" not in s.push(repo)["matched"][0]
+
+
+# ---- forks ----
+
+FORKS = '''
+rule "asks"    { on = "pull_request", when = "always", secrets = { "key" }, run = function(job) job:log("ran") end }
+rule "limited" { on = "pull_request", when = "always", secrets = { "key" }, forks = "limited",
+  env = { TITLE = "{title}" },
+  run = function(job)
+    job:sh("echo $TITLE")
+    local ok, why = pcall(job.secret, job, "key")
+    job:log(tostring(ok) .. " " .. tostring(why))
+  end }
+rule "trusted" { on = "pull_request", when = "always", secrets = { "key" }, forks = "trust", run = function(job) job:log(#job:secret "key") end }
+rule "ignores" { on = "pull_request", when = "always", forks = "ignore", run = function(job) end }
+'''
+
+
+def pull_request(name):
+    with open(os.path.join(ROOT, "tests/golden/github", name + ".json"), "rb") as f:
+        return f.read()
+
+
+def test_a_request_from_a_fork_waits_runs_limited_is_trusted_or_ignored():
+    s = Server({"rules/r.lua": FORKS}, env={"PUSHROD_SECRET_KEY": "four-and-twenty"})
+    for n, name in enumerate(("pull_request_fork", "pull_request_fork_gone")):
+        status, answer = s.deliver(pull_request(name), event="pull_request")
+        assert status == 202, answer
+        jobs = {m["rule"]: m for m in answer["matched"]}
+        assert sorted(jobs) == ["asks", "limited", "trusted"], answer
+        assert jobs["asks"]["state"] == "awaiting_approval" and "waits for an approval" in jobs["asks"]["reason"], answer
+        assert any(r["rule"] == "ignores" and 'forks = "ignore"' in r["because"] for r in answer["not_matched"]), answer
+        job = s.job(jobs["asks"]["job"])
+        assert job["state"] == "awaiting_approval" and job["forks"] == "approve" and job["started_ms"] is None, job
+        limited, trusted = (s.finished(jobs[r]["job"]) for r in ("limited", "trusted"))
+        assert trusted["state"] == "succeeded" and trusted["forks"] == "trust", trusted
+        assert s.lines(jobs["trusted"]["job"]) == ["15"]
+        assert limited["forks"] == "limited", limited
+        if s.job(limited["id"])["attempts"][0]["confinement"].startswith("landlock"):
+            assert limited["state"] == "succeeded", limited
+            lines = s.lines(limited["id"])
+            assert lines[0] == "Explain the index" and "false" in lines[1] and "has no secrets" in lines[1], lines
+        else:
+            assert limited["state"] == "refused" and "Landlock" in limited["reason"], limited
+        assert len(s.get("/api/v1/jobs?state=awaiting_approval")["jobs"]) == 1, f"round {n}"
+        code, out, _ = s.cli("jobs", "--state-is", "awaiting_approval")
+        assert code == 0 and "awaiting_approval" in out and "asks" in out, out
+        assert s.cli("cancel", str(job["id"]))[0] == 0
+        assert s.finished(job["id"])["state"] == "cancelled"
+        assert s.get("/api/v1/status")["jobs"]["awaiting_approval"] == 0
+
+
+def test_a_request_from_the_same_repository_is_trusted():
+    s = Server({"rules/r.lua": FORKS}, env={"PUSHROD_SECRET_KEY": "four-and-twenty"})
+    status, answer = s.deliver(pull_request("pull_request_same"), event="pull_request")
+    assert status == 202 and len(answer["matched"]) == 4 and all("state" not in m for m in answer["matched"]), answer
+    for m in answer["matched"]:
+        job = s.finished(m["job"])
+        assert job["state"] == "succeeded" and "forks" not in job, job

@@ -1,7 +1,12 @@
 /* lua: the job's Lua: what it may do, how it ends, what of it is in the journal. */
 #include "trial.h"
 
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <sys/file.h>
+#include <sys/syscall.h>
 
 #include "lua/options.h"
 
@@ -476,5 +481,41 @@ Test(I12, workspaces_of_failed_jobs_go_after_two_days_but_never_one_that_is_in_u
 	cr_assert(is_there(&t, "state/workspaces/2.1") && is_there(&t, "state/workspaces/3.1") && is_there(&t, "state/workspaces/notes"));
 	cr_assert(is_there(&t, "state/workspaces/7.1"));
 	close(fd);
+	trial_end(&t);
+}
+
+/* ---- a stranger's event ---- */
+
+/* From here on this process and its children have a kernel without Landlock. */
+static void forget_landlock(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_landlock_create_ruleset, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { COUNT(code), code };
+
+	cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	cr_assert_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+#define LIMITED "\"plan\":{},\"limited\":true,"
+
+Test(lua, a_limited_job_is_refused_where_its_steps_could_not_be_confined)
+{
+	struct trial t;
+
+	forget_landlock();
+	trial_begin(&t);
+	t.more = LIMITED;
+	trial_run(&t, RULE("job:log('ran')"));
+	assert_state(&t, JOB_REFUSED);
+	assert_reason(&t, "forks = \"limited\" wants confined steps, and this kernel has no Landlock");
+	cr_assert_not(has(&t, "ran"));
+	t.more = NULL;
+	trial_run(&t, RULE("job:log('ran')"));
+	assert_state(&t, JOB_SUCCEEDED);
 	trial_end(&t);
 }

@@ -813,3 +813,78 @@ Test(matrix, has_bounds_and_no_two_cells_that_are_one)
 	buf_fini(&shown);
 	no_leaks();
 }
+
+/* ---- forks and once ---- */
+
+static struct match *event_of(const struct ruleset *rs, const char *event, const char *json)
+{
+	struct delivery_view d = { .source = ruleset_source_find(rs, SLICE("hub")), .event = slice_of(event), .json = slice_of(json),
+				   .delivery_key = "k" };
+	struct match *m;
+	struct err e;
+	cr_assert_eq(ruleset_match(rs, &d, &m, &e), 0, "%s", e.msg);
+	return m;
+}
+
+#define ANY_PULL(name, forks) "rule", name, "{'on':['pull_request','push'],'when':'always','run':{'$fn':1}" forks "}"
+
+Test(forks, say_what_a_strangers_job_may_do)
+{
+	struct ruleset *rs = MUST_COMPILE(HUB, ANY_PULL("asks", ""), ANY_PULL("too", ",'forks':'approve'"), ANY_PULL("few", ",'forks':'limited'"),
+					  ANY_PULL("all", ",'forks':'trust'"), ANY_PULL("none", ",'forks':'ignore'"));
+	/* The provider "forge" does not tell of a pull request where it comes from: nobody we know. */
+	static const enum job_trust wanted[] = { TRUST_ASKED, TRUST_ASKED, TRUST_LIMITED, TRUST_GIVEN };
+	struct match *m = event_of(rs, "pull_request", "{}");
+	struct buf out = BUF(BUF_UNLIMITED);
+
+	cr_assert_eq(match_count(m), 4);
+	for (size_t i = 0; i < 4; i++)
+		cr_assert_eq(match_trust(m, i), wanted[i], "%s", rule_name(match_rule(m, i)));
+	match_why_json(m, &out);
+	cr_assert(strstr(buf_cstr(&out), "{\"rule\":\"none\",\"because\":\"the request is from a fork, or may be, and the rule says forks"),
+		  "%s", buf_cstr(&out));
+	buf_clear(&out);
+	match_explain(m, &out, 0);
+	cr_assert(strstr(buf_cstr(&out), "none   no match, as it is from a fork, or may be, and forks = \"ignore\""), "%s", buf_cstr(&out));
+	match_free(m);
+	m = event_of(rs, "push", PUSH(""));
+	cr_assert_eq(match_count(m), 5);
+	for (size_t i = 0; i < 5; i++)
+		cr_assert_eq(match_trust(m, i), TRUST_FULL);
+	match_free(m);
+	buf_fini(&out);
+	ruleset_unref(rs);
+	no_leaks();
+}
+
+Test(once, has_a_key_filled_from_event_and_cell_where_the_event_has_it)
+{
+	struct ruleset *rs = MUST_COMPILE(HUB,
+		"rule", "a", "{'on':'push','when':'always','run':{'$fn':1},'matrix':{'n':[1,2]},'once':{'key':'{branch} {matrix.n}','within':'90d'}}",
+		"rule", "b", "{'on':'push','when':'always','run':{'$fn':1},'once':{'key':'{title}','within':'1h'}}",
+		"rule", "c", "{'on':'push','when':'always','run':{'$fn':1}}");
+	struct match *m = event_of(rs, "push", "{\"ref\":\"refs/heads/main\",\"after\":\"5f3c\"}");
+	struct buf key = BUF(BUF_UNLIMITED);
+	int64_t within;
+
+	cr_assert_eq(match_once_key(m, 0, 1, &key, &within), 1);
+	cr_assert_str_eq(buf_cstr(&key), "main 2");
+	cr_assert_eq(within, 90LL * 24 * 3600 * 1000);
+	cr_assert_eq(match_once_key(m, 1, 0, &key, &within), 0, "the event has no title");
+	cr_assert_eq(match_once_key(m, 2, 0, &key, &within), 0);
+	buf_clear(&key);
+	match_matched_notes_json(m, &key);
+	cr_assert_str_eq(buf_cstr(&key), "[{\"rule\":\"b\",\"note\":\"once does not apply: the event lacks a field of its key\"}]");
+	match_free(m);
+	for (int n = 512; n <= 513; n++) {
+		CLEANUP(freep) char *json = xprintf("{\"ref\":\"refs/heads/main\",\"message\":\"%0*d\"}", n, 0);
+		m = event_of(rs, "push", json);
+		buf_clear(&key);
+		cr_assert_eq(match_once_key(m, 1, 0, &key, &within), 1);
+		cr_assert_eq(key.len, n == 512 ? 512 : 71, "a long key is its hash");
+		match_free(m);
+	}
+	buf_fini(&key);
+	ruleset_unref(rs);
+	no_leaks();
+}
