@@ -78,14 +78,14 @@ void place_look(const struct place *p, const struct values *values, struct findi
 	*mixed = NULL;
 	const struct value *v = values_get(values, p->self, &n);
 	const struct value *list = p->list >= 0 ? values_get(values, p->list, &n_list) : NULL;
-	f->is_gathered = p->list >= 0;
-	f->is_cut = f->is_gathered && values_is_truncated(values);
+	f->is_list = p->list >= 0;
+	f->is_cut = f->is_list && values_is_truncated(values);
+	f->none_had_it = f->is_list && n == 0;
 	if (n == 0 && !(list && n_list && list[0].kind == VALUE_ARRAY))
 		return;
 	f->presence = FOUND_VALUES;
 	f->values = v;
 	f->n = n;
-	f->is_list = f->is_gathered;
 	size_t lists = count_lists(v, n);
 	if (!lists)
 		return;

@@ -252,10 +252,10 @@ static enum truth elements_say(const struct clause *c, const struct finding *f, 
 
 static enum truth clause_test(const struct clause *c, const struct finding *f, struct effort *e)
 {
-	int exists = f->n || !f->is_gathered;
+	int exists = !f->none_had_it;
 
 	switch (c->op->asks) {
-	case ASKS_PRESENCE: return exists == (c->operands[0].kind == VALUE_TRUE) ? TRUTH_YES : TRUTH_NO;
+	case ASKS_PRESENCE: return !exists && f->is_cut ? TRUTH_UNKNOWN : exists == (c->operands[0].kind == VALUE_TRUE) ? TRUTH_YES : TRUTH_NO;
 	case ASKS_NO_VALUE: return none_takes(c, f, e);
 	case ASKS_SOME:
 	case ASKS_EVERY: return elements_say(c, f, e);

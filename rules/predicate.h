@@ -20,7 +20,7 @@ struct finding {                        /* what a delivery holds under one name;
 	const struct value *values;
 	size_t n;                       /* may be 0: an empty list is there */
 	int is_list;
-	int is_gathered;                /* from the elements of a list: without any, nothing exists */
+	int none_had_it;                /* the elements of a list were asked, and none had it: nothing exists */
 	int is_cut;                     /* there were more: "no" is unknown then */
 	const char *why_unknown;        /* "a new branch"; NULL for no reason */
 };

@@ -296,7 +296,7 @@ Test(predicate, a_list_that_was_cut_is_never_a_no)
 
 Test(predicate, nothing_exists_in_what_was_gathered_from_no_elements)
 {
-	struct finding f = { .presence = FOUND_VALUES, .is_list = 1, .is_gathered = 1 };
+	struct finding f = { .presence = FOUND_VALUES, .is_list = 1, .none_had_it = 1 };
 	struct fixture x;
 
 	cr_assert_eq(begin(&x, "{'exists':false}"), 0);
