@@ -135,6 +135,7 @@ function secret(name) end
 ---@field secrets? (string)[] names of the secrets that its jobs may read
 ---@field checkout? boolean check out the event's commit before the steps
 ---@field steps? (pushrod.rule.steps)[] what is done, one after the other
+---@field filter? fun(event: pushrod.Event): boolean, string? a last test in Lua, when the job starts: false, and why, end it as skipped; it has the event and 50 million instructions
 ---@field run? fun(job: pushrod.Job) what is done, as a Lua function
 
 ---@class pushrod.rule.once

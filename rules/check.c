@@ -133,7 +133,7 @@ static enum node_kind lua_kind(enum schema_kind kind)
 		return NODE_BOOL;
 	case SCHEMA_SECRET:
 		return NODE_SECRET;
-	case SCHEMA_FUNCTION:
+	case SCHEMA_FUNCTION: case SCHEMA_FILTER:
 		return NODE_FUNCTION;
 	case SCHEMA_TABLE: case SCHEMA_LIST: case SCHEMA_MAP: case SCHEMA_CONDITIONS: case SCHEMA_MATRIX: case SCHEMA_ANYTHING:
 		return NODE_TABLE;

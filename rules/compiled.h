@@ -78,7 +78,7 @@ struct rule {
 	struct step *steps;
 	struct cell *cells;             /* none without a matrix */
 	size_t n_cells;
-	int checkout, has_run;
+	int checkout, has_run, has_filter;
 	struct { const char *key; int64_t within_ms; } once;   /* key NULL without */
 	enum forks { FORKS_APPROVE, FORKS_LIMITED, FORKS_TRUST, FORKS_IGNORE } forks;
 	int is_disabled;                /* enabled = false */

@@ -163,7 +163,7 @@ static void explain_rule(struct paper *p, const struct rule *r)
 	const struct cond *rows;
 	size_t n = rows_of(&r->when, &rows);
 
-	p->label_width = n && !r->n_cells ? 2 : 4;      /* "on", "when", "cell" */
+	p->label_width = r->has_filter ? 6 : n && !r->n_cells ? 2 : 4;      /* "on", "when", "cell", "filter" */
 	for (size_t i = 0; i < n; i++) {
 		size_t w = columns(slice_of(cond_label(p->m, &rows[i])));
 		p->label_width = w > p->label_width && w <= LABEL_MAX ? w : p->label_width;
@@ -183,6 +183,10 @@ static void explain_rule(struct paper *p, const struct rule *r)
 		row(p, r, &rows[i]);
 	for (size_t i = 0; i < r->n_cells; i++)
 		cell_row(p, r, &r->cells[i]);
+	if (r->has_filter) {
+		row_head(p, TRUTH_UNKNOWN, "filter");
+		buf_adds(p->out, "asked when the job starts\n");
+	}
 }
 
 /* The rules of the set that are not among LISTEN (ascending), a few by name. */

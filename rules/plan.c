@@ -78,6 +78,7 @@ int steps_compile(struct compiler *c, const struct node *value, struct rule *r)
 
 	r->env = env_of(c, node_get(value, "env"), &r->n_env);
 	r->checkout = is_true(node_get(value, "checkout"));
+	r->has_filter = node_get(value, "filter") != NULL;
 	r->has_run = run && run->kind == NODE_FUNCTION;
 	if (secrets && secrets->kind == NODE_TABLE)
 		r->secrets = texts_of(c, secrets, &r->n_secrets);
@@ -155,6 +156,8 @@ static void add_plan(const struct rule *r, const struct filling *with, struct bu
 	}
 	buf_adds(out, "],\"env\":");
 	add_env(r->env, r->n_env, with, out);
+	if (r->has_filter)
+		buf_adds(out, ",\"has_filter\":true");
 	buf_addf(out, ",\"checkout\":%s,\"has_run\":%s,\"secrets\":", r->checkout ? "true" : "false",
 		 r->has_run ? "true" : "false");
 	add_texts(r->secrets, r->n_secrets, out);

@@ -38,6 +38,7 @@ static void add_type(const struct told_tables *all, const struct schema_type *t,
 			buf_addf(out, "%s\"%s\"", i ? "|" : "", t->words[i]);
 		return;
 	case SCHEMA_SECRET: buf_adds(out, "pushrod.Secret"); return;
+	case SCHEMA_FILTER: buf_adds(out, "fun(event: pushrod.Event): boolean, string?"); return;
 	case SCHEMA_FUNCTION: buf_adds(out, "fun(job: pushrod.Job)"); return;
 	case SCHEMA_TABLE: buf_addf(out, "pushrod.%s", told_table_name(all, t->table)); return;
 	case SCHEMA_CONDITIONS: buf_adds(out, "\"always\"|pushrod.when|pushrod.when[]"); return;

@@ -55,7 +55,7 @@ const char *const *rule_secrets(const struct rule *r, size_t *n);       /* names
 void rule_describe_json(const struct rule *r, struct buf *out);
 /* {"rule":…,"steps":[{"name","sh" or "exec":[argv],"timeout_ms","cwd","env":{…},"allow_failure":true}…],"env":{…},
  * "checkout":true,"has_run":false,"secrets":[…]}: what the job process needs to know besides the file's text; members of a
- * step that were not written are left out, as is "matrix":{…} without one. {field} in env is filled from EVENT_JSON, {matrix.x}
+ * step that were not written are left out, as are "matrix":{…} and "has_filter":true. {field} in env is filled from EVENT_JSON, {matrix.x}
  * from CELL: nothing where the event has no such field, a list one to a line. CELL: its text, len 0 without a matrix. -1:
  * EVENT_JSON is no object (ERR_INPUT), the rule has no such cell (ERR_BUG). */
 int rule_plan_json(const struct rule *r, struct slice cell, struct slice event_json, struct buf *out, struct err *e) MUST_USE;

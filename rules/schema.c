@@ -123,6 +123,9 @@ static const struct schema_key rule_keys[] = {
 	{ "checkout", TYPES(BOOL), 0, "check out the event's commit before the steps", "true" },
 	{ "steps", TYPES(LIST(TABLE(step_table))), 0, "what is done, one after the other",
 	  "{ { \"test\", sh = \"make test\" } }" },
+	{ "filter", TYPES(OF(SCHEMA_FILTER)), 0,
+	  "a last test in Lua, when the job starts: false, and why, end it as skipped; it has the event and 50 million instructions",
+	  "function(event) return #event.title < 100, \"a long title\" end" },
 	{ "run", TYPES(OF(SCHEMA_FUNCTION)), 0, "what is done, as a Lua function", "function(job) job:sh(\"make test\") end" },
 };
 static const struct schema_table rule_table = { KEYS(rule_keys) };

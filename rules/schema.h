@@ -21,6 +21,7 @@ enum schema_kind {
 	SCHEMA_EVENT,                   /* "push", "github:pull_request.opened" */
 	SCHEMA_SECRET,                  /* secret "name" */
 	SCHEMA_FUNCTION,
+	SCHEMA_FILTER,                  /* function(event) return false, "why" end */
 	SCHEMA_TABLE,                   /* with the keys of TABLE, and items as it says */
 	SCHEMA_LIST,                    /* at least MIN items, each of a type of OF */
 	SCHEMA_MAP,                     /* any key that is a name of an environment variable; values of a type of OF */

@@ -12,7 +12,7 @@ static void add_want(const struct schema_type *t, struct buf *out)
 		[SCHEMA_PATH] = "a path such as \"/webhooks/stripe\"", [SCHEMA_NAME] = "the name of a secret",
 		[SCHEMA_TEMPLATE] = "a string", [SCHEMA_PROVIDER] = "the name of a provider",
 		[SCHEMA_EVENT] = "an event such as \"push\"", [SCHEMA_SECRET] = "secret \"name\"",
-		[SCHEMA_FUNCTION] = "a function", [SCHEMA_TABLE] = "a table", [SCHEMA_CONDITIONS] = "a table or \"always\"",
+		[SCHEMA_FUNCTION] = "a function", [SCHEMA_FILTER] = "a function", [SCHEMA_TABLE] = "a table", [SCHEMA_CONDITIONS] = "a table or \"always\"",
 		[SCHEMA_MATRIX] = "a list of cells or a table of lists", [SCHEMA_ANYTHING] = "a table",
 	};
 

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "lua/api.h"
+#include "lua/filter.h"
 #include "lua/git.h"
 #include "lua/remove.h"
 #include "lua/state.h"
@@ -135,6 +136,10 @@ int job_act(struct attempt *a, lua_State *lua, struct err *e)
 {
 	if (state_load_rule(lua, e) < 0)
 		return -1;
+	if (filter_ask(lua, e) < 0) {
+		api_skip_plan(a);
+		return -1;
+	}
 	if (json_is_true(json_object_get(json_object_get(a->spec, "plan"), "checkout")) && api_checkout(a, NULL, NULL, NULL, 0, e) < 0) {
 		a->failure = (struct failure){ .e = *e, .exit_code = 1 };
 		api_skip_plan(a);

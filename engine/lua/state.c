@@ -9,10 +9,12 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "lua/filter.h"
 #include "lua/values.h"
 
 #define HOOK_EVERY 200000
@@ -59,11 +61,24 @@ void state_check(lua_State *lua)
 		state_raise_ending(lua);
 }
 
+static void end_filter(lua_State *lua, lua_Debug *ar)
+{
+	struct attempt *a = attempt_of(lua);
+	char why[sizeof a->reason];
+
+	lua_getinfo(lua, "Sl", ar);
+	snprintf(why, sizeof why, "%s:%d: the filter went over its %d million instructions", ar->short_src, ar->currentline,
+		 FILTER_INSTRUCTIONS / 1000000);
+	attempt_end(a, ENDING_FAIL, why);
+}
+
 static void on_count(lua_State *lua, lua_Debug *ar)
 {
 	struct attempt *a = attempt_of(lua);
 
 	attempt_listen(a);
+	if (a->instructions_left > 0 && (a->instructions_left -= HOOK_EVERY) <= 0)
+		end_filter(lua, ar);
 	if (!must_end(a))
 		return;
 	lua_sethook(lua, on_count, LUA_MASKCOUNT, 1);

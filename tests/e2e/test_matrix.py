@@ -171,3 +171,32 @@ def test_a_request_from_the_same_repository_is_trusted():
     for m in answer["matched"]:
         job = s.finished(m["job"])
         assert job["state"] == "succeeded" and "forks" not in job, job
+
+
+# ---- filter ----
+
+FILTER = '''
+rule "yes"  { on = "push", when = "always", filter = function(event) return event.branch == "main" end, run = function(job) job:log("ran") end }
+rule "no"   { on = "push", when = "always", filter = function(event) return false, "the title is '" .. event.title .. "'" end,
+              steps = { { "a", sh = "true" } } }
+rule "nil"  { on = "push", when = "always",
+  filter = function(event) end,
+  run = function(job) end }
+rule "loop" { on = "push", when = "always", filter = function(event) while true do end end, run = function(job) end }
+'''
+
+
+def test_a_filter_decides_in_the_job_and_its_reason_shows():
+    s = Server({"rules/r.lua": FILTER})
+    repo = Repository()
+    repo.commit({"a": "1\n"}, "A title")
+    jobs = {m["rule"]: s.finished(m["job"]) for m in s.push(repo)["matched"]}
+    assert jobs["yes"]["state"] == "succeeded", jobs
+    assert (jobs["no"]["state"], jobs["no"]["reason"]) == ("skipped", "the title is 'A title'"), jobs
+    assert jobs["nil"]["state"] == "failed" and jobs["nil"]["reason"] == "rules/r.lua:6: a filter returns true or false, not nil", jobs
+    assert jobs["loop"]["state"] == "failed" and "rules/r.lua:8: the filter went over its 50 million instructions" in jobs["loop"]["reason"], jobs
+    assert s.cli("watch", str(jobs["no"]["id"]))[0] == 0
+    with open(os.path.join(s.home, "event.json"), "wb") as f:
+        f.write(repo.push_body())
+    code, out, err = s.cli("explain", os.path.join(s.home, "event.json"), s.site, "--event", "push")
+    assert "filter" in out and "asked when the job starts" in out, (code, out, err)

@@ -519,3 +519,71 @@ Test(lua, a_limited_job_is_refused_where_its_steps_could_not_be_confined)
 	assert_state(&t, JOB_SUCCEEDED);
 	trial_end(&t);
 }
+
+/* ---- filter ---- */
+
+#define FILTERED "\"plan\":{\"has_filter\":true},"
+#define FILTER(body) "rule \"r\" {\nfilter = function(event)\n" body "\nend,\nrun = function(job) job:log('ran') end }"
+
+static void filtered(struct trial *t, const char *lua)
+{
+	trial_begin(t);
+	t->more = FILTERED;
+	trial_run(t, lua);
+}
+
+Test(lua, a_filter_has_the_last_word)
+{
+	static const struct { const char *lua; enum job_state state; const char *reason; } all[] = {
+		{ FILTER("return event.branch == 'main'"), JOB_SUCCEEDED, "" },
+		{ FILTER("return false, 'not for ' .. event.branch"), JOB_SKIPPED, "not for main" },
+		{ FILTER("return false"), JOB_SKIPPED, "the rule's filter said no" },
+		{ FILTER("return false, 7"), JOB_SKIPPED, "7" },
+		{ FILTER("return nil"), JOB_FAILED, "rules/r.lua:2: a filter returns true or false, not nil" },
+		{ FILTER("return 'yes'"), JOB_FAILED, "rules/r.lua:2: a filter returns true or false, not string" },
+		{ FILTER("local x = event.nothing.more return true"), JOB_FAILED, "rules/r.lua:3: attempt to index a nil value (field 'nothing')" },
+		{ FILTER("event.branch = 'other' return true"), JOB_SUCCEEDED, "" },
+		{ FILTER("return job ~= nil"), JOB_FAILED, "undefined name 'job'" },
+	};
+	for (size_t i = 0; i < COUNT(all); i++) {
+		struct trial t;
+		filtered(&t, all[i].lua);
+		assert_state(&t, all[i].state);
+		assert_reason(&t, all[i].reason);
+		cr_assert_eq(has(&t, "\"ran\""), all[i].state == JOB_SUCCEEDED, "%s", all[i].lua);
+		trial_end(&t);
+	}
+}
+
+Test(lua, a_filter_that_does_not_end_is_ended_and_says_where_it_was)
+{
+	static const struct { const char *lua, *reason; } all[] = {
+		{ FILTER("while true do end"), "rules/r.lua:3: the filter went over its 50 million instructions" },
+		{ FILTER("while true do pcall(function() while true do end end) end"), "the filter went over its 50 million instructions" },
+		{ FILTER("local t = {} while true do t[#t + 1] = ('x'):rep(1 << 20) end"), "not enough memory" },
+		{ FILTER("return ('x'):rep(1 << 30) == ''"), "not enough memory" },
+		{ FILTER("return (('a'):rep(40000)):find(('.-'):rep(100) .. 'b') == 1"), "the filter took longer than 5 s and was ended" },
+	};
+	for (size_t i = 0; i < COUNT(all); i++) {
+		struct trial t;
+		int64_t began = mono_ms();
+		filtered(&t, all[i].lua);
+		assert_state(&t, JOB_FAILED);
+		assert_reason(&t, all[i].reason);
+		cr_assert_not(has(&t, "\"ran\""));
+		cr_assert_lt(mono_ms() - began, 15000, "%s", all[i].lua);
+		trial_end(&t);
+	}
+}
+
+Test(lua, a_job_is_cancelled_while_its_filter_runs)
+{
+	struct trial t;
+
+	trial_begin(&t);
+	t.more = FILTERED;
+	t.cancel_after_ms = 300;
+	trial_run(&t, FILTER("return (('a'):rep(40000)):find(('.-'):rep(100) .. 'b') == 1"));
+	assert_state(&t, JOB_CANCELLED);
+	trial_end(&t);
+}
