@@ -23,6 +23,7 @@ static const struct command *const commands[] = {
 	&cmd_logs,
 	&cmd_cancel,
 	&cmd_status,
+	&cmd_rules,
 	&cmd_schema,
 	&cmd_version,
 };

@@ -151,8 +151,7 @@ static void say_type(struct checker *c, const char *key, const struct schema_typ
 	check_say(c, n, "E103", "%s: want %s, got %s", key, buf_cstr(&want), got);
 }
 
-/* The alternative that a value is meant to be, or NULL. Of two that are tables, the one without keys is the list. */
-static const struct schema_type *meant(const struct schema_type *types, const struct node *n)
+const struct schema_type *check_meant(const struct schema_type *types, const struct node *n)
 {
 	const struct schema_type *list = NULL, *table = NULL;
 
@@ -342,7 +341,7 @@ static void check_map(struct checker *c, const char *key, const struct schema_ty
 
 static void check_value(struct checker *c, const char *key, const struct schema_type *types, const struct node *n)
 {
-	const struct schema_type *t = meant(types, n);
+	const struct schema_type *t = check_meant(types, n);
 
 	if (n->is_bad)
 		return;

@@ -9,6 +9,7 @@
 #include "rules/node.h"
 
 struct provider;
+struct schema_type;
 
 struct check_decl {                     /* all borrowed */
 	struct slice kind, name;        /* "rule", "docs"; name.len 0 where it has none */
@@ -36,5 +37,7 @@ struct check_context {                  /* what other files say */
 	int sources_unknown;            /* pushrod.lua has errors: do not hold a missing source against a rule */
 };
 
+/* The alternative of TYPES that a value is meant to be, or NULL. Of two that are tables, the one without keys is the list. */
+const struct schema_type *check_meant(const struct schema_type *types, const struct node *n);
 /* Diagnostics are appended to OUT, those of this file with their source line. */
 void check_file(const struct check_file *f, const struct check_context *ctx, struct diags *out);

@@ -1,4 +1,4 @@
-/* rules/reference_json.c - JSON Schema (2020-12) of what a directory declares, as JSON:
+/* rules/reference_json.c - JSON Schema (2020-12) of what a directory declares, as `pushrod rules --declared` prints it:
  * { "config": {…}, "source": { NAME: {…} }, "rule": { NAME: {…} } }. A value without a key stands under its row's name;
  * a secret is { "secret": "name" }, a function { "function": true }, a list that has `except` beside it { "list": […], … }. */
 #include <string.h>

@@ -27,6 +27,7 @@ extern const struct command
 	cmd_logs,
 	cmd_cancel,
 	cmd_status,
+	cmd_rules,
 	cmd_schema,
 	cmd_version;
 

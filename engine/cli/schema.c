@@ -28,7 +28,7 @@ static int run(const struct command *self, int argc, char **argv)
 
 const struct command cmd_schema = {
 	"schema", "[--format markdown|json|lua]", "print the rule language's reference",
-	"      --format FORMAT  markdown (docs/rules.md), json (JSON Schema of a directory's declarations), or lua (types\n"
+	"      --format FORMAT  markdown (docs/rules.md), json (JSON Schema of `pushrod rules --declared`), or lua (types\n"
 	"                       for the Lua language server, as `pushrod init` writes them)\n",
 	run,
 };

@@ -1,0 +1,27 @@
+/* cli/rules_graph.h - a directory's rules as they are listed and drawn: what triggers each, and whom it triggers. One thread. */
+#pragma once
+#include <jansson.h>
+
+#include "base/buf.h"
+
+struct listed_rule {
+	const char *name, *file;        /* borrowed from the list, like all below */
+	int line;
+	const char *queue;              /* the name of a shared one; NULL */
+	int is_disabled;
+	struct slice text;              /* as it is written */
+	const json_t *value;            /* its table, as rules/node.h says */
+};
+struct listed_rules {
+	json_t *root;
+	struct listed_rule *list;
+	size_t n;
+};
+void listed_rules_init(struct listed_rules *out, struct slice bundle);          /* of a directory that has passed the check */
+void listed_rules_fini(struct listed_rules *l);
+size_t listed_rule_triggers(const struct listed_rule *r);                       /* words of `on`, and `cron …` */
+const char *listed_rule_trigger(const struct listed_rule *r, size_t i);
+
+void rules_graph_text(const struct listed_rules *l, struct buf *out);
+void rules_graph_dot(const struct listed_rules *l, struct buf *out);
+void rules_graph_json(const struct listed_rules *l, struct buf *out);           /* {"edges":[{"from":{"event"|"rule"},"by","to"}…]} */
