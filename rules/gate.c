@@ -1,6 +1,7 @@
-/* rules/gate.c - the literals that a rule's conditions demand. A rule with repo = "acme/site" and branch = "main" may stand
- * behind either, and stands behind the repo where a thousand others want that branch too: how often each literal is demanded
- * over the whole set is counted first. */
+/* rules/gate.c - what a rule's conditions demand. A rule with repo = "acme/site" and branch = "main" may stand behind
+ * either, and stands behind the repo where a thousand others want that branch too: how often each literal is demanded over
+ * the whole set is counted first. Of a pattern's literals (its beginning, its end, the names between its slashes) the
+ * rarest is taken; of an `any`, what each of its parts demands. */
 #include "rules/gate.h"
 
 #include <stdlib.h>
@@ -8,42 +9,53 @@
 
 #include "rules/glob.h"
 
-#define GATE_MAX_LITERALS 64
-#define FOLDER_COST 4                   /* a folder lets more through than a text that is as rare */
+#define GATE_MAX_LITERALS 1000          /* of one rule */
+#define PART_COST 4                     /* a part of a text lets more through than a whole one that is as rare */
 #define WHOLE_SET (~(size_t)0)          /* in place of a listing: how common a literal is anywhere */
 #define EXACT_MAX (1LL << 53)           /* up to here a double holds every integer */
+#define NEVER SIZE_MAX                  /* the cost of what demands nothing */
 
-uint64_t literal_hash_more(uint64_t h, const void *bytes, size_t n)
-{
-	const unsigned char *p = bytes;
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ p[i]) * 0x100000001b3u;
-	return h;
-}
+/* ---- literals ---- */
 
 uint64_t literal_hash_folded(uint64_t h, struct slice text)
 {
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.ptr[i] >= 'A' && text.ptr[i] <= 'Z' ? (char)(text.ptr[i] | 0x20) : text.ptr[i];
-		h = literal_hash_more(h, &c, 1);
-	}
+	for (size_t i = 0; i < text.len; i++)
+		h = literal_hash_byte(h, text.ptr[i] >= 'A' && text.ptr[i] <= 'Z' ? (char)(text.ptr[i] | 0x20) : text.ptr[i]);
+	return h;
+}
+
+static uint64_t hash_bytes(uint64_t h, const void *bytes, size_t n)
+{
+	const char *p = bytes;
+	for (size_t i = 0; i < n; i++)
+		h = literal_hash_byte(h, p[i]);
 	return h;
 }
 
 uint64_t literal_hash_start(size_t listing, uint32_t subject, enum literal_kind kind)
 {
 	uint64_t key[3] = { listing, subject, (uint64_t)kind };
-	return literal_hash_more(0xcbf29ce484222325u, key, sizeof key);
+	return hash_bytes(0xcbf29ce484222325u, key, sizeof key);
 }
 
-uint64_t literal_hash(size_t listing, uint32_t subject, const struct literal *l)
+uint64_t literal_hash(uint64_t h, const struct literal *l)
 {
-	uint64_t h = literal_hash_start(listing, subject, l->kind);
-	if (l->kind == LITERAL_FOLDED)
+	switch (l->kind) {
+	case LITERAL_TEXT:
+	case LITERAL_START:
+	case LITERAL_NAME:
+		return hash_bytes(h, l->text.ptr, l->text.len);
+	case LITERAL_FOLDED:
 		return literal_hash_folded(h, l->text);
-	if (l->text.ptr)
-		return literal_hash_more(h, l->text.ptr, l->text.len);
-	return literal_hash_more(h, &l->number, sizeof l->number);
+	case LITERAL_END:
+		for (size_t i = l->text.len; i > 0; i--)
+			h = literal_hash_byte(h, l->text.ptr[i - 1]);
+		return h;
+	case LITERAL_NUMBER:
+	case LITERAL_WORD:
+		break;
+	}
+	return hash_bytes(h, &l->number, sizeof l->number);
 }
 
 int literal_whole(double d, int64_t *out)
@@ -54,47 +66,60 @@ int literal_whole(double d, int64_t *out)
 	return 1;
 }
 
-static struct slice up_to_slash(struct slice s)
+static int add_start(struct slice s, struct literal *out)
 {
-	const char *slash = s.len ? memrchr(s.ptr, '/', s.len) : NULL;
-	return slash ? slice_upto(s, (size_t)(slash - s.ptr) + 1) : SLICE_NULL;
+	*out = (struct literal){ .kind = LITERAL_START, .text = slice_upto(s, LITERAL_MAX_BYTES) };
+	return s.len > 0;
 }
 
-static int literal_of_text(const struct operand *o, enum demand how, struct literal *out)
+static int add_end(struct slice s, struct literal *out)
 {
+	struct slice text = slice_from(s, s.len > LITERAL_MAX_BYTES ? s.len - LITERAL_MAX_BYTES : 0);
+	*out = (struct literal){ .kind = LITERAL_END, .text = text };
+	return s.len > 0;
+}
+
+static int add_parts(struct slice pattern, struct literal *out)
+{
+	struct glob_parts parts = glob_parts(pattern);
+	int n = add_start(parts.start, out);
+
+	n += add_end(parts.end, &out[n]);
+	out[n] = (struct literal){ .kind = LITERAL_NAME, .text = parts.name };
+	return n + (parts.name.len > 0);
+}
+
+static int literals_of_text(const struct operand *o, enum demand how, struct literal *out)
+{
+	*out = (struct literal){ .kind = how == DEMAND_FOLDED ? LITERAL_FOLDED : LITERAL_TEXT, .text = o->text };
 	switch (how) {
 	case DEMAND_EQUAL:
-		out->kind = o->glob ? LITERAL_FOLDER : LITERAL_TEXT;
-		out->text = o->glob ? glob_folder(o->text) : o->text;
-		return out->text.len || !o->glob;
+		return o->glob ? add_parts(o->text, out) : 1;
 	case DEMAND_START:
-		out->kind = LITERAL_FOLDER;
-		out->text = up_to_slash(o->text);
-		return out->text.len > 0;
+		return add_start(o->text, out);
+	case DEMAND_END:
+		return add_end(o->text, out);
 	case DEMAND_FOLDED:
-		out->kind = LITERAL_FOLDED;
-		out->text = o->text;
 		return !o->glob;
 	}
 	return 0;
 }
 
-int literal_of(const struct operand *o, enum demand how, struct literal *out)
+int literals_of(const struct operand *o, enum demand how, struct literal *out)
 {
-	*out = (struct literal){ .kind = LITERAL_WORD, .number = o->kind };
 	switch (o->kind) {
 	case VALUE_STRING:
-		return literal_of_text(o, how, out);
+		return literals_of_text(o, how, out);
 	case VALUE_INTEGER:
-		out->kind = LITERAL_NUMBER;
-		out->number = o->integer;
+		*out = (struct literal){ .kind = LITERAL_NUMBER, .number = o->integer };
 		return o->integer >= -EXACT_MAX && o->integer <= EXACT_MAX;
 	case VALUE_REAL:
-		out->kind = LITERAL_NUMBER;
+		*out = (struct literal){ .kind = LITERAL_NUMBER };
 		return literal_whole(o->real, &out->number);
 	case VALUE_TRUE:
 	case VALUE_FALSE:
 	case VALUE_NULL:
+		*out = (struct literal){ .kind = LITERAL_WORD, .number = o->kind };
 		return 1;
 	case VALUE_OBJECT:
 	case VALUE_ARRAY:
@@ -103,54 +128,52 @@ int literal_of(const struct operand *o, enum demand how, struct literal *out)
 	return 0;
 }
 
-struct counts {                         /* of every literal that some rule demands, over the whole set */
-	uint64_t *hashes;               /* sorted; equal ones stand together */
+/* ---- counting ---- */
+
+struct counts {                         /* over the whole set */
+	uint64_t *hashes;               /* of every literal that some rule demands; sorted: equal ones stand together */
 	size_t n, cap;
+	uint32_t *asked;                /* by question: by how many rules that cannot fire where it fails */
 };
-typedef void demand_fn(void *arg, const struct choice *demand);
 
-static int literals_of(const struct choice *demand)
+static void count_operand(struct counts *c, uint32_t subject, const struct operand *o, enum demand how)
 {
-	struct literal l;
+	struct literal l[LITERALS_MAX];
 
-	if (!demand->operands || demand->n > GATE_MAX_LITERALS)
-		return 0;
-	for (size_t i = 0; i < demand->n; i++)
-		if (!literal_of(&demand->operands[i], demand->how, &l))
-			return 0;
-	return 1;
-}
-
-/* Call FN for everything that must be true for C to be, and that only certain literals can make true. */
-static void each_demand(const struct ruleset *rs, const struct cond *c, demand_fn *fn, void *arg)
-{
-	if (c->kind == COND_ALL || (c->kind == COND_ANY && c->n == 1))
-		for (size_t i = 0; i < c->n; i++)
-			each_demand(rs, &c->kids[i], fn, arg);
-	if (c->kind != COND_QUESTION)
-		return;
-	const struct question *q = &rs->questions[c->question];
-	for (size_t i = 0; i < q->predicate.n; i++) {
-		struct choice demand = { .subject = q->subject };
-		demand.operands = predicate_demand(&q->predicate, i, &demand.how, &demand.n);
-		if (literals_of(&demand))
-			fn(arg, &demand);
-	}
-}
-
-static void count_demand(void *arg, const struct choice *demand)
-{
-	struct counts *c = arg;
-	struct literal l;
-
-	for (size_t i = 0; i < demand->n; i++) {
+	for (int i = 0, n = literals_of(o, how, l); i < n; i++) {
 		if (c->n == c->cap) {
 			c->cap = c->cap ? c->cap * 2 : 256;
 			c->hashes = xrealloc(c->hashes, c->cap * sizeof *c->hashes);
 		}
-		literal_of(&demand->operands[i], demand->how, &l);
-		c->hashes[c->n++] = literal_hash(WHOLE_SET, demand->subject, &l);
+		c->hashes[c->n++] = literal_hash(literal_hash_start(WHOLE_SET, subject, l[i].kind), &l[i]);
 	}
+}
+
+static void count_question(struct counts *c, const struct question *q)
+{
+	const struct predicate *p = &q->predicate;
+	enum demand how;
+	size_t n;
+
+	for (size_t i = 0; i < p->n; i++) {
+		const struct operand *o = predicate_demand(p, i, &how, &n);
+		for (size_t k = 0; o && k < n; k++)
+			count_operand(c, q->subject, &o[k], how);
+	}
+}
+
+/* IS_SURE: nothing that COND stands in holds without it. */
+static void count_cond(struct counts *c, const struct ruleset *rs, const struct cond *cond, int is_sure)
+{
+	if (cond->kind == COND_NONE)
+		return;
+	if (cond->kind == COND_QUESTION) {
+		count_question(c, &rs->questions[cond->question]);
+		c->asked[cond->question] += is_sure != 0;
+	}
+	is_sure = is_sure && (cond->kind == COND_ALL || cond->n == 1);
+	for (size_t i = 0; i < cond->n; i++)
+		count_cond(c, rs, &cond->kids[i], is_sure);
 }
 
 static int by_number(const void *a, const void *b)
@@ -180,41 +203,191 @@ static size_t count_of(const struct counts *c, uint64_t h)
 	return end - lower_bound(c->hashes, c->n, h);
 }
 
-struct choosing {
-	const struct counts *counts;
-	struct choice *best;
-};
-
-static void choose_rarest(void *arg, const struct choice *demand)
+static void count_rule(struct counts *c, const struct ruleset *rs, const struct rule *r)
 {
-	const struct choosing *c = arg;
-	struct literal l;
-	size_t cost = 0;
-
-	for (size_t i = 0; i < demand->n; i++) {
-		literal_of(&demand->operands[i], demand->how, &l);
-		size_t rules = count_of(c->counts, literal_hash(WHOLE_SET, demand->subject, &l));
-		cost += rules * (l.kind == LITERAL_FOLDER ? FOLDER_COST : 1);
-	}
-	if (c->best->operands && cost >= c->best->cost)
-		return;
-	*c->best = *demand;
-	c->best->cost = cost;
+	count_cond(c, rs, &r->when, 1);
+	for (size_t i = 0; i < r->n_cells; i++)
+		count_cond(c, rs, &r->cells[i].when, 0);
 }
 
-struct choice *gates_choose(const struct ruleset *rs)
+/* ---- choosing ---- */
+
+struct chooser {
+	const struct ruleset *rs;
+	const struct counts *counts;
+	struct wanted *stack;           /* what is chosen so far, of the parts at hand */
+	size_t n, cap;
+};
+
+static void push(struct chooser *c, uint32_t subject, const struct literal *l)
 {
-	struct choice *gates = xcalloc(rs->n_rules, sizeof *gates);
-	struct counts counts = { 0 };
+	if (c->n == c->cap) {
+		c->cap = c->cap ? c->cap * 2 : 64;
+		c->stack = xrealloc(c->stack, c->cap * sizeof *c->stack);
+	}
+	c->stack[c->n++] = (struct wanted){ subject, *l };
+}
+
+/* Between START and AT stands what costs BEST, behind AT what costs COST: keep the cheaper, at START. */
+static size_t keep_cheaper(struct chooser *c, size_t start, size_t at, size_t best, size_t cost)
+{
+	if (cost >= best) {
+		c->n = at;
+		return best;
+	}
+	memmove(&c->stack[start], &c->stack[at], (c->n - at) * sizeof *c->stack);
+	c->n -= at - start;
+	return cost;
+}
+
+/* These push what they choose and say its cost, or push nothing and say NEVER. */
+
+static size_t choose_literal(struct chooser *c, uint32_t subject, const struct operand *o, enum demand how)
+{
+	struct literal l[LITERALS_MAX];
+	size_t best = NEVER;
+	int rarest = 0;
+
+	for (int i = 0, n = literals_of(o, how, l); i < n; i++) {
+		int is_part = l[i].kind == LITERAL_START || l[i].kind == LITERAL_END || l[i].kind == LITERAL_NAME;
+		size_t rules = count_of(c->counts, literal_hash(literal_hash_start(WHOLE_SET, subject, l[i].kind), &l[i]));
+		size_t cost = rules * (is_part ? PART_COST : 1);
+		rarest = cost < best ? i : rarest;
+		best = cost < best ? cost : best;
+	}
+	if (best != NEVER)
+		push(c, subject, &l[rarest]);
+	return best;
+}
+
+static size_t choose_clause(struct chooser *c, const struct question *q, size_t clause)
+{
+	enum demand how;
+	size_t n, start = c->n, cost = 0;
+	const struct operand *o = predicate_demand(&q->predicate, clause, &how, &n);
+
+	if (!o || n > GATE_MAX_LITERALS)
+		return NEVER;
+	for (size_t i = 0; i < n; i++) {
+		size_t one = choose_literal(c, q->subject, &o[i], how);
+		if (one == NEVER) {
+			c->n = start;
+			return NEVER;
+		}
+		cost += one;
+	}
+	return cost;
+}
+
+static size_t choose_cond(struct chooser *c, const struct cond *cond);
+
+static size_t choose_any(struct chooser *c, const struct cond *cond)
+{
+	size_t start = c->n, cost = 0;
+
+	for (size_t i = 0; i < cond->n; i++) {
+		size_t one = choose_cond(c, &cond->kids[i]);
+		if (one == NEVER || c->n - start > GATE_MAX_LITERALS) {
+			c->n = start;
+			return NEVER;
+		}
+		cost += one;
+	}
+	return cond->n ? cost : NEVER;
+}
+
+static size_t choose_cond(struct chooser *c, const struct cond *cond)
+{
+	size_t start = c->n, best = NEVER;
+	const struct question *q;
+
+	switch (cond->kind) {
+	case COND_QUESTION:
+		q = &c->rs->questions[cond->question];
+		for (size_t i = 0; i < q->predicate.n; i++) {
+			size_t at = c->n;
+			best = keep_cheaper(c, start, at, best, choose_clause(c, q, i));
+		}
+		return best;
+	case COND_ALL:
+		for (size_t i = 0; i < cond->n; i++) {
+			size_t at = c->n;
+			best = keep_cheaper(c, start, at, best, choose_cond(c, &cond->kids[i]));
+		}
+		return best;
+	case COND_ANY:
+		return choose_any(c, cond);
+	case COND_NONE:
+		break;
+	}
+	return NEVER;
+}
+
+/* A rule with a matrix fires only where one of its cells runs. */
+static size_t choose_cells(struct chooser *c, const struct rule *r)
+{
+	size_t start = c->n, cost = 0;
+
+	for (size_t i = 0; i < r->n_cells; i++) {
+		size_t one = choose_cond(c, &r->cells[i].when);
+		if (one == NEVER || c->n - start > GATE_MAX_LITERALS) {
+			c->n = start;
+			return NEVER;
+		}
+		cost += one;
+	}
+	return r->n_cells ? cost : NEVER;
+}
+
+/* Of the questions that must not fail, the one that most rules ask; none that is this rule's alone. */
+static uint32_t choose_question(const struct counts *counts, const struct cond *cond, uint32_t best)
+{
+	if (cond->kind == COND_QUESTION) {
+		uint32_t most = best == NO_QUESTION ? 1 : counts->asked[best];
+		return counts->asked[cond->question] > most ? cond->question : best;
+	}
+	if (cond->kind == COND_ALL || (cond->kind == COND_ANY && cond->n == 1))
+		for (size_t i = 0; i < cond->n; i++)
+			best = choose_question(counts, &cond->kids[i], best);
+	return best;
+}
+
+static void choose_rule(struct chooser *c, const struct rule *r, struct arena *a, struct choice *out)
+{
+	c->n = 0;
+	size_t cost = choose_cond(c, &r->when), at = c->n;
+	keep_cheaper(c, 0, at, cost, choose_cells(c, r));
+	*out = (struct choice){ .question = NO_QUESTION };
+	if (c->n == 0) {
+		out->question = choose_question(c->counts, &r->when, NO_QUESTION);
+		return;
+	}
+	out->n = c->n;
+	out->list = arena_alloc(a, c->n, sizeof *out->list);
+	memcpy(out->list, c->stack, c->n * sizeof *out->list);
+}
+
+struct choices gates_choose(const struct ruleset *rs)
+{
+	struct choices out = { xcalloc(rs->n_rules + 1, sizeof *out.list), arena_new() };
+	struct counts counts = { .asked = xcalloc(rs->n_questions + 1, sizeof *counts.asked) };
+	struct chooser c = { .rs = rs, .counts = &counts };
 
 	for (size_t i = 0; i < rs->n_rules; i++)
-		each_demand(rs, &rs->rules[i].when, count_demand, &counts);
+		count_rule(&counts, rs, &rs->rules[i]);
 	if (counts.n)
 		qsort(counts.hashes, counts.n, sizeof *counts.hashes, by_number);
-	for (size_t i = 0; i < rs->n_rules; i++) {
-		struct choosing c = { &counts, &gates[i] };
-		each_demand(rs, &rs->rules[i].when, choose_rarest, &c);
-	}
+	for (size_t i = 0; i < rs->n_rules; i++)
+		choose_rule(&c, &rs->rules[i], out.arena, &out.list[i]);
 	free(counts.hashes);
-	return gates;
+	free(counts.asked);
+	free(c.stack);
+	return out;
+}
+
+void choices_fini(struct choices *c)
+{
+	free(c->list);
+	arena_free(c->arena);
+	*c = (struct choices){ 0 };
 }

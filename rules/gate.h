@@ -1,29 +1,46 @@
-/* rules/gate.h - behind which literal a rule may stand: one that its conditions demand, the rarest in the whole set. Only
- * rules/index.c includes it. Pure. */
+/* rules/gate.h - behind what a rule may stand: literals that its conditions demand, the rarest in the whole set, or, where
+ * they demand none, a question that many rules ask. Only rules/index.c includes it. Pure. */
 #pragma once
 #include "rules/compiled.h"
 
-/* A literal is a whole text, likewise in lower case, the folder a pattern begins with, a number, or true, false, null. */
-enum literal_kind { LITERAL_TEXT = 't', LITERAL_FOLDED = 'i', LITERAL_FOLDER = 'f', LITERAL_NUMBER = 'n', LITERAL_WORD = 'w' };
+/* Of a text: the whole, the whole in any case, how it begins, how it ends, a folder or file name that stands in it between
+ * slashes. Otherwise a number, or true, false, null. */
+enum literal_kind { LITERAL_TEXT, LITERAL_FOLDED, LITERAL_START, LITERAL_END, LITERAL_NAME, LITERAL_NUMBER, LITERAL_WORD };
+#define LITERAL_KINDS 7
+#define LITERAL_MAX_BYTES 63            /* of a START or END; what is longer is cut, and lets a little more through */
 struct literal {
 	enum literal_kind kind;
-	struct slice text;              /* TEXT, FOLDER; FOLDED: in whatever case, literal_hash makes it lower */
+	struct slice text;
 	int64_t number;                 /* NUMBER; WORD: the enum value_kind */
 };
-/* What a value holds that O is demanded of in that way. 0: no value needs to hold any literal. */
-int literal_of(const struct operand *o, enum demand how, struct literal *out);
+#define LITERALS_MAX 3
+/* The literals that a value must have, every one, to meet O. Returns how many, at most LITERALS_MAX; 0: it needs none. */
+int literals_of(const struct operand *o, enum demand how, struct literal *out);
 int literal_whole(double d, int64_t *out);                              /* 1 and 1.0 are one literal */
 
-/* Hashes cover where (a listing's number), what (the subject) and the literal. A text may be hashed piece by piece. */
-uint64_t literal_hash(size_t listing, uint32_t subject, const struct literal *l);
+/* Hashes cover where (a listing's number), what (the subject) and the literal, in this order; a text's bytes one by one, those of
+ * an END from the back. */
 uint64_t literal_hash_start(size_t listing, uint32_t subject, enum literal_kind kind);
-uint64_t literal_hash_more(uint64_t h, const void *bytes, size_t n);
-uint64_t literal_hash_folded(uint64_t h, struct slice text);              /* as if TEXT were in lower case */
+uint64_t literal_hash(uint64_t start, const struct literal *l);
+uint64_t literal_hash_folded(uint64_t h, struct slice text);
+static inline uint64_t literal_hash_byte(uint64_t h, char c)
+{
+	return (h ^ (unsigned char)c) * 0x100000001b3u;
+}
 
-struct choice {                         /* the gate of one rule */
+struct wanted {
 	uint32_t subject;
-	enum demand how;
-	const struct operand *operands; /* one of them must be met; NULL: the rule demands no literal */
-	size_t n, cost;                 /* cost: how many rules stand behind the same literals */
+	struct literal literal;         /* borrowed from the rule set */
 };
-struct choice *gates_choose(const struct ruleset *rs);                  /* one for each rule; owned: free */
+#define NO_QUESTION UINT32_MAX
+struct choice {                         /* the gates of one rule */
+	struct wanted *list;            /* it can fire only where one of them is met; NULL: it demands no literals */
+	size_t n;
+	uint32_t question;              /* then: it can fire only where this does not fail; or NO_QUESTION */
+};
+struct choices {
+	struct choice *list;            /* by rule */
+	struct arena *arena;
+};
+struct choices gates_choose(const struct ruleset *rs);                  /* owned */
+void choices_fini(struct choices *c);

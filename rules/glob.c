@@ -40,13 +40,26 @@ int glob_is_literal(struct slice pattern)
 	return slice_chr(pattern, '*') < 0 && slice_chr(pattern, '?') < 0;
 }
 
-struct slice glob_folder(struct slice pattern)
+static struct slice longest_name(struct slice pattern)
 {
-	size_t n = 0;
-	for (size_t i = 0; i < pattern.len && !is_wildcard(pattern.ptr[i]); i++)
-		if (pattern.ptr[i] == '/')
-			n = i + 1;
-	return slice_upto(pattern, n);
+	struct slice rest = pattern, name, longest = SLICE_NULL;
+
+	while (slice_cut(rest, '/', &name, &rest))
+		if (name.len > longest.len && glob_is_literal(name))
+			longest = name;
+	return longest;
+}
+
+struct glob_parts glob_parts(struct slice pattern)
+{
+	size_t first = 0, last = pattern.len;
+
+	while (first < pattern.len && !is_wildcard(pattern.ptr[first]))
+		first++;
+	while (last > first && !is_wildcard(pattern.ptr[last - 1]))
+		last--;
+	last += last < pattern.len && last > first && pattern.ptr[last] == '/';         /* it may belong to the stars before it */
+	return (struct glob_parts){ slice_upto(pattern, first), slice_from(pattern, last), longest_name(pattern) };
 }
 
 /* The next character and its length; a byte that begins none counts as one, told apart from every real one. */

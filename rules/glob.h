@@ -14,8 +14,9 @@
 
 struct glob;
 int glob_is_literal(struct slice pattern);              /* holds no wildcard: compare bytes instead */
-/* What every match begins with: the pattern up to and with the last '/' before its first wildcard. Empty: nothing. */
-struct slice glob_folder(struct slice pattern);
+/* What every match begins with, ends with, and has as a whole name before one of its slashes; empty: nothing. */
+struct glob_parts { struct slice start, end, name; };
+struct glob_parts glob_parts(struct slice pattern);     /* borrowed from PATTERN */
 /* 0: *out is owned, PATTERN is not kept. -1: longer than GLOB_MAX_BYTES (ERR_LIMIT). */
 int glob_compile(struct slice pattern, struct glob **out, struct err *e) MUST_USE;
 int glob_matches(const struct glob *g, struct slice text);

@@ -1,8 +1,10 @@
 /* rules/index.c - two steps. A LISTING is one name of `on`, as "github:push.x", with the rules that wrote it; a delivery
- * has a few names, so it meets a few listings. Within a listing most rules stand behind a GATE, a literal that one of
- * their conditions demands (rules/gate.h); what demands none is in the listing's rest and always evaluated.
+ * has a few names, so it meets a few listings. Within a listing most rules stand behind GATES, literals of which one of
+ * their conditions demands one (rules/gate.h). What demands no literal stands behind a question that many ask, or else in
+ * the listing's rest, which is always evaluated.
  *
- * Gates are pairs (hash, rule), sorted. A collision only costs one evaluation in vain, so no text is kept. */
+ * All gates are in one table by their hash. A collision only costs one evaluation in vain, so no text is kept. What a
+ * delivery holds is hashed in the ways that some rule's literal asks for, and no gate is opened twice. */
 #include "rules/index.h"
 
 #include <stdlib.h>
@@ -14,25 +16,41 @@ struct listing {
 	struct slice source, event;
 	uint32_t *rules, *rest;
 	struct gated *gated;            /* by subject */
-	size_t n, n_rest, n_gated;
+	struct asked *asked;            /* by question */
+	size_t n, n_rest, n_gated, n_asked;
 };
 struct gated {
 	uint32_t subject;
-	int has_folders, has_folded;
+	unsigned kinds;                 /* bit (1 << enum literal_kind): such gates there are */
+	uint64_t starts, ends;          /* bit (1 << length): gates of a START, an END so long */
+	uint64_t hash[LITERAL_KINDS];   /* where a literal's hash begins */
 	uint32_t *rules;                /* all behind a gate of this subject */
+	size_t n;
+};
+struct asked {
+	uint32_t question;
+	uint32_t *rules;
 	size_t n;
 };
 struct gate {
 	uint64_t hash;
 	uint32_t rule;
 };
+struct slot { uint64_t hash; uint32_t from, n; };       /* n 0: free */
 struct index {
 	const struct ruleset *rs;
 	struct arena *arena;
 	struct listing *listings;       /* sorted by source, event */
 	size_t n_listings;
-	struct gate *gates;             /* sorted by hash, rule */
-	size_t n_gates, gates_cap;
+	struct slot *slots;             /* a power of two of them, half free or more */
+	size_t n_slots;
+	uint32_t *behind;               /* the rules behind each gate, where its slot says */
+};
+struct building {
+	struct index *ix;
+	struct choices choices;
+	struct gate *gates;
+	size_t n_gates, cap;
 };
 
 /* ---- building: listings ---- */
@@ -72,86 +90,131 @@ static struct heard_list hear(const struct ruleset *rs)
 	return h;
 }
 
-static void add_gates(struct index *ix, size_t listing, const struct choice *choice, uint32_t rule)
-{
-	struct literal l;
+/* ---- building: what stands behind what ---- */
 
-	for (size_t i = 0; i < choice->n; i++) {
-		if (ix->n_gates == ix->gates_cap) {
-			ix->gates_cap = ix->gates_cap ? ix->gates_cap * 2 : 256;
-			ix->gates = xrealloc(ix->gates, ix->gates_cap * sizeof *ix->gates);
+struct member {                         /* of a group: RULE, by the literal it wants */
+	uint32_t key, rule;             /* the group's subject or question */
+	const struct wanted *wanted;
+};
+struct member_list {
+	struct member *list;
+	size_t n, cap;
+};
+
+static void add_member(struct member_list *l, uint32_t key, uint32_t rule, const struct wanted *wanted)
+{
+	if (l->n == l->cap) {
+		l->cap = l->cap ? l->cap * 2 : 64;
+		l->list = xrealloc(l->list, l->cap * sizeof *l->list);
+	}
+	l->list[l->n++] = (struct member){ key, rule, wanted };
+}
+
+static int by_key_then_rule(const void *a, const void *b)
+{
+	const struct member *x = a, *y = b;
+	return x->key != y->key ? (x->key > y->key) - (x->key < y->key) : (x->rule > y->rule) - (x->rule < y->rule);
+}
+
+/* Sort L; how many groups it has. */
+static size_t member_groups(struct member_list *l)
+{
+	size_t groups = 0;
+
+	if (l->n)
+		qsort(l->list, l->n, sizeof *l->list, by_key_then_rule);
+	for (size_t i = 0; i < l->n; i++)
+		groups += i == 0 || l->list[i].key != l->list[i - 1].key;
+	return groups;
+}
+
+/* The rules of the group that begins at *I, each once; *I goes behind it. */
+static uint32_t *take_group(struct index *ix, const struct member_list *l, size_t *i, size_t *n)
+{
+	size_t begin = *i, end = begin;
+
+	while (end < l->n && l->list[end].key == l->list[begin].key)
+		end++;
+	uint32_t *rules = arena_alloc(ix->arena, end - begin, sizeof *rules);
+	*n = 0;
+	for (size_t k = begin; k < end; k++)
+		if (*n == 0 || rules[*n - 1] != l->list[k].rule)
+			rules[(*n)++] = l->list[k].rule;
+	*i = end;
+	return rules;
+}
+
+static void add_gate(struct building *b, const struct gated *g, const struct literal *l, uint32_t rule)
+{
+	if (b->n_gates == b->cap) {
+		b->cap = b->cap ? b->cap * 2 : 256;
+		b->gates = xrealloc(b->gates, b->cap * sizeof *b->gates);
+	}
+	b->gates[b->n_gates++] = (struct gate){ literal_hash(g->hash[l->kind], l), rule };
+}
+
+static void gated_build(struct building *b, struct listing *l, struct member_list *members)
+{
+	size_t number = (size_t)(l - b->ix->listings), begin;
+
+	l->gated = arena_alloc(b->ix->arena, member_groups(members), sizeof *l->gated);
+	for (size_t i = 0; i < members->n;) {
+		struct gated *g = &l->gated[l->n_gated++];
+		begin = i;
+		*g = (struct gated){ .subject = members->list[i].key };
+		for (int kind = 0; kind < LITERAL_KINDS; kind++)
+			g->hash[kind] = literal_hash_start(number, g->subject, (enum literal_kind)kind);
+		g->rules = take_group(b->ix, members, &i, &g->n);
+		for (size_t k = begin; k < i; k++) {
+			const struct literal *w = &members->list[k].wanted->literal;
+			g->kinds |= 1u << w->kind;
+			g->starts |= w->kind == LITERAL_START ? (uint64_t)1 << w->text.len : 0;
+			g->ends |= w->kind == LITERAL_END ? (uint64_t)1 << w->text.len : 0;
+			add_gate(b, g, w, members->list[k].rule);
 		}
-		literal_of(&choice->operands[i], choice->how, &l);
-		ix->gates[ix->n_gates++] = (struct gate){ literal_hash(listing, choice->subject, &l), rule };
 	}
 }
 
-static int has_literal(const struct choice *c, enum literal_kind kind)
+static void asked_build(struct index *ix, struct listing *l, struct member_list *members)
 {
-	struct literal l;
-	for (size_t i = 0; i < c->n; i++)
-		if (literal_of(&c->operands[i], c->how, &l) && l.kind == kind)
-			return 1;
-	return 0;
-}
-
-struct by_subject { uint32_t subject, rule; };
-
-static int by_subject_then_rule(const void *a, const void *b)
-{
-	const struct by_subject *x = a, *y = b;
-	return x->subject != y->subject ? (x->subject > y->subject) - (x->subject < y->subject)
-					: (x->rule > y->rule) - (x->rule < y->rule);
-}
-
-/* PAIRS is sorted: one group for each subject. */
-static void group(struct index *ix, struct listing *l, const struct by_subject *pairs, size_t n,
-		  const struct choice *choices)
-{
-	uint32_t *rules = arena_alloc(ix->arena, n, sizeof *rules);
-	size_t subjects = 0;
-
-	for (size_t i = 0; i < n; i++)
-		subjects += i == 0 || pairs[i].subject != pairs[i - 1].subject;
-	l->gated = arena_alloc(ix->arena, subjects, sizeof *l->gated);
-	for (size_t i = 0; i < n; i++) {
-		if (i == 0 || pairs[i].subject != pairs[i - 1].subject)
-			l->gated[l->n_gated++] = (struct gated){ .subject = pairs[i].subject, .rules = rules + i };
-		struct gated *g = &l->gated[l->n_gated - 1];
-		g->rules[g->n++] = pairs[i].rule;
-		g->has_folders |= has_literal(&choices[pairs[i].rule], LITERAL_FOLDER);
-		g->has_folded |= has_literal(&choices[pairs[i].rule], LITERAL_FOLDED);
+	l->asked = arena_alloc(ix->arena, member_groups(members), sizeof *l->asked);
+	for (size_t i = 0; i < members->n;) {
+		struct asked *a = &l->asked[l->n_asked++];
+		a->question = members->list[i].key;
+		a->rules = take_group(ix, members, &i, &a->n);
 	}
 }
 
-static void listing_build(struct index *ix, struct listing *l, const struct heard *h, size_t n,
-			  const struct choice *choices)
+static void listing_build(struct building *b, struct listing *l, const struct heard *h, size_t n)
 {
-	struct by_subject *pairs = xmalloc((n + 1) * sizeof *pairs);
-	size_t n_pairs = 0;
+	struct index *ix = b->ix;
+	struct member_list gated = { 0 }, asked = { 0 };
 
 	*l = (struct listing){ .source = h->source, .event = h->event };
 	l->rules = arena_alloc(ix->arena, n, sizeof *l->rules);
 	l->rest = arena_alloc(ix->arena, n, sizeof *l->rest);
 	for (size_t i = 0; i < n; i++) {
 		uint32_t rule = h[i].rule;
+		const struct choice *c = &b->choices.list[rule];
 		if (i && rule == h[i - 1].rule)
 			continue;               /* it wrote the name twice */
 		l->rules[l->n++] = rule;
 		if (ix->rs->rules[rule].is_disabled)
 			continue;               /* it is explained, and never fires */
-		if (!choices[rule].operands) {
+		for (size_t k = 0; k < c->n; k++)
+			add_member(&gated, c->list[k].subject, rule, &c->list[k]);
+		if (!c->n && c->question != NO_QUESTION)
+			add_member(&asked, c->question, rule, NULL);
+		else if (!c->n)
 			l->rest[l->n_rest++] = rule;
-			continue;
-		}
-		add_gates(ix, (size_t)(l - ix->listings), &choices[rule], rule);
-		pairs[n_pairs++] = (struct by_subject){ choices[rule].subject, rule };
 	}
-	if (n_pairs)
-		qsort(pairs, n_pairs, sizeof *pairs, by_subject_then_rule);
-	group(ix, l, pairs, n_pairs, choices);
-	free(pairs);
+	gated_build(b, l, &gated);
+	asked_build(ix, l, &asked);
+	free(gated.list);
+	free(asked.list);
 }
+
+/* ---- building: the table of gates ---- */
 
 static int by_hash_then_rule(const void *a, const void *b)
 {
@@ -159,10 +222,42 @@ static int by_hash_then_rule(const void *a, const void *b)
 	return x->hash != y->hash ? (x->hash > y->hash) - (x->hash < y->hash) : (x->rule > y->rule) - (x->rule < y->rule);
 }
 
+/* The slot of HASH, or the free one where it belongs. */
+static size_t slot_of(const struct index *ix, uint64_t hash)
+{
+	size_t at = (size_t)(hash ^ hash >> 32) & (ix->n_slots - 1);
+
+	while (ix->slots[at].n && ix->slots[at].hash != hash)
+		at = (at + 1) & (ix->n_slots - 1);
+	return at;
+}
+
+static void slots_build(struct building *b)
+{
+	struct index *ix = b->ix;
+	size_t n = 0;
+
+	for (ix->n_slots = 2; ix->n_slots < 2 * b->n_gates;)
+		ix->n_slots *= 2;
+	ix->slots = xcalloc(ix->n_slots, sizeof *ix->slots);
+	ix->behind = xmalloc((b->n_gates + 1) * sizeof *ix->behind);
+	if (b->n_gates)
+		qsort(b->gates, b->n_gates, sizeof *b->gates, by_hash_then_rule);
+	for (size_t i = 0; i < b->n_gates; i++) {
+		struct slot *s = &ix->slots[slot_of(ix, b->gates[i].hash)];
+		if (s->n == 0)
+			*s = (struct slot){ b->gates[i].hash, (uint32_t)n, 0 };
+		if (s->n && ix->behind[n - 1] == b->gates[i].rule)
+			continue;
+		ix->behind[n++] = b->gates[i].rule;
+		s->n++;
+	}
+}
+
 struct index *index_build(const struct ruleset *rs)
 {
 	struct index *ix = xcalloc(1, sizeof *ix);
-	struct choice *choices = gates_choose(rs);
+	struct building b = { .ix = ix, .choices = gates_choose(rs) };
 	struct heard_list h = hear(rs);
 	size_t end;
 
@@ -173,13 +268,13 @@ struct index *index_build(const struct ruleset *rs)
 		for (end = i + 1; end < h.n && slice_eq(h.list[i].source, h.list[end].source) &&
 				  slice_eq(h.list[i].event, h.list[end].event);)
 			end++;
-		listing_build(ix, &ix->listings[ix->n_listings], &h.list[i], end - i, choices);
+		listing_build(&b, &ix->listings[ix->n_listings], &h.list[i], end - i);
 		ix->n_listings++;
 	}
-	if (ix->n_gates)
-		qsort(ix->gates, ix->n_gates, sizeof *ix->gates, by_hash_then_rule);
+	slots_build(&b);
+	free(b.gates);
 	free(h.list);
-	free(choices);
+	choices_fini(&b.choices);
 	return ix;
 }
 
@@ -189,7 +284,8 @@ void index_free(struct index *ix)
 		return;
 	arena_free(ix->arena);
 	free(ix->listings);
-	free(ix->gates);
+	free(ix->slots);
+	free(ix->behind);
 	free(ix);
 }
 
@@ -374,46 +470,88 @@ void index_rules(const struct index *ix, const struct listening *l, struct rule_
 	sort_unique(out);
 }
 
-static void open_gate(const struct index *ix, uint64_t hash, struct rule_list *out)
-{
-	size_t from = 0, n = ix->n_gates;
+struct opening {                        /* of one delivery */
+	const struct index *ix;
+	uint64_t *opened;               /* a bit a slot: no gate is opened twice */
+	struct rule_list *out;
+};
 
-	while (n) {
-		size_t half = n / 2;
-		if (ix->gates[from + half].hash < hash) {
-			from += half + 1;
-			n -= half + 1;
-		} else {
-			n = half;
-		}
-	}
-	for (; from < ix->n_gates && ix->gates[from].hash == hash; from++)
-		add_rules(out, &ix->gates[from].rule, 1);
-}
-
-static void open_text(const struct index *ix, size_t listing, const struct gated *g, struct slice text,
-		      struct rule_list *out)
+static void open_gate(struct opening *o, uint64_t hash)
 {
-	open_gate(ix, literal_hash_more(literal_hash_start(listing, g->subject, LITERAL_TEXT), text.ptr, text.len), out);
-	if (g->has_folded)
-		open_gate(ix, literal_hash_folded(literal_hash_start(listing, g->subject, LITERAL_FOLDED), text), out);
-	if (!g->has_folders)
+	size_t at = slot_of(o->ix, hash);
+	const struct slot *s = &o->ix->slots[at];
+
+	if (s->n == 0 || o->opened[at / 64] >> (at % 64) & 1)
 		return;
-	uint64_t h = literal_hash_start(listing, g->subject, LITERAL_FOLDER);
-	for (size_t i = 0; i < text.len; i++) {
-		h = literal_hash_more(h, text.ptr + i, 1);
-		if (text.ptr[i] == '/')
-			open_gate(ix, h, out);
+	o->opened[at / 64] |= (uint64_t)1 << (at % 64);
+	add_rules(o->out, o->ix->behind + s->from, s->n);
+}
+
+static int has_kind(const struct gated *g, enum literal_kind kind)
+{
+	return g->kinds >> kind & 1;
+}
+
+static void open_starts(struct opening *o, const struct gated *g, struct slice text)
+{
+	uint64_t h = g->hash[LITERAL_START];
+
+	for (size_t i = 0; i < text.len && g->starts >> (i + 1); i++) {
+		h = literal_hash_byte(h, text.ptr[i]);
+		if (g->starts >> (i + 1) & 1)
+			open_gate(o, h);
+		if (i + 1 == LITERAL_MAX_BYTES)
+			break;
 	}
 }
 
-static void open_value(const struct index *ix, size_t listing, const struct gated *g, const struct value *v,
-		       struct rule_list *out)
+static void open_ends(struct opening *o, const struct gated *g, struct slice text)
+{
+	uint64_t h = g->hash[LITERAL_END];
+
+	for (size_t i = 0; i < text.len && g->ends >> (i + 1); i++) {
+		h = literal_hash_byte(h, text.ptr[text.len - 1 - i]);
+		if (g->ends >> (i + 1) & 1)
+			open_gate(o, h);
+		if (i + 1 == LITERAL_MAX_BYTES)
+			break;
+	}
+}
+
+static void open_names(struct opening *o, const struct gated *g, struct slice text)
+{
+	uint64_t h = g->hash[LITERAL_NAME];
+
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.ptr[i] != '/') {
+			h = literal_hash_byte(h, text.ptr[i]);
+			continue;
+		}
+		open_gate(o, h);
+		h = g->hash[LITERAL_NAME];
+	}
+}
+
+static void open_text(struct opening *o, const struct gated *g, struct slice text)
+{
+	const struct literal whole = { .kind = LITERAL_TEXT, .text = text };
+
+	if (has_kind(g, LITERAL_TEXT))
+		open_gate(o, literal_hash(g->hash[LITERAL_TEXT], &whole));
+	if (has_kind(g, LITERAL_FOLDED))
+		open_gate(o, literal_hash_folded(g->hash[LITERAL_FOLDED], text));
+	open_starts(o, g, text);
+	open_ends(o, g, text);
+	if (has_kind(g, LITERAL_NAME))
+		open_names(o, g, text);
+}
+
+static void open_value(struct opening *o, const struct gated *g, const struct value *v)
 {
 	struct literal l = { .kind = LITERAL_WORD, .number = v->kind };
 
 	if (v->kind == VALUE_STRING) {
-		open_text(ix, listing, g, v->text, out);
+		open_text(o, g, v->text);
 		return;
 	}
 	if (v->kind == VALUE_INTEGER || v->kind == VALUE_REAL)
@@ -422,25 +560,34 @@ static void open_value(const struct index *ix, size_t listing, const struct gate
 		l.number = v->integer;
 	if (v->kind == VALUE_REAL && !literal_whole(v->real, &l.number))
 		return;
-	open_gate(ix, literal_hash(listing, g->subject, &l), out);
+	open_gate(o, literal_hash(g->hash[l.kind], &l));
 }
 
-void index_candidates(const struct index *ix, const struct listening *l, look_fn *look, void *arg, struct rule_list *out)
+static void open_listing(struct opening *o, const struct listing *l, const struct index_asks *asks)
 {
-	*out = (struct rule_list){ 0 };
-	for (int i = 0; i < l->n; i++) {
-		const struct listing *list = l->list[i];
-		add_rules(out, list->rest, list->n_rest);
-		for (size_t k = 0; k < list->n_gated; k++) {
-			const struct gated *g = &list->gated[k];
-			const struct finding *f = look(arg, g->subject);
-			if (f->presence == FOUND_UNKNOWN || f->is_cut) {
-				add_rules(out, g->rules, g->n);
-				continue;
-			}
-			for (size_t v = 0; f->presence == FOUND_VALUES && v < f->n; v++)
-				open_value(ix, (size_t)(list - ix->listings), g, &f->values[v], out);
+	add_rules(o->out, l->rest, l->n_rest);
+	for (size_t i = 0; i < l->n_asked; i++)
+		if (asks->may_hold(asks->arg, l->asked[i].question))
+			add_rules(o->out, l->asked[i].rules, l->asked[i].n);
+	for (size_t i = 0; i < l->n_gated; i++) {
+		const struct gated *g = &l->gated[i];
+		const struct finding *f = asks->look(asks->arg, g->subject);
+		if (f->presence == FOUND_UNKNOWN || f->is_cut) {
+			add_rules(o->out, g->rules, g->n);
+			continue;
 		}
+		for (size_t v = 0; f->presence == FOUND_VALUES && v < f->n; v++)
+			open_value(o, g, &f->values[v]);
 	}
+}
+
+void index_candidates(const struct index *ix, const struct listening *l, const struct index_asks *asks, struct rule_list *out)
+{
+	struct opening o = { ix, xcalloc(ix->n_slots / 64 + 1, sizeof *o.opened), out };
+
+	*out = (struct rule_list){ 0 };
+	for (int i = 0; i < l->n; i++)
+		open_listing(&o, l->list[i], asks);
+	free(o.opened);
 	sort_unique(out);
 }

@@ -30,6 +30,10 @@ struct listening {
 void index_listening(const struct index *ix, const struct event_names *n, struct listening *out);
 /* All that listen, in file order, each once. */
 void index_rules(const struct index *ix, const struct listening *l, struct rule_list *out);
-/* Of those, the ones that could fire; LOOK gives what the delivery holds of a subject, borrowed until the next call. */
-typedef const struct finding *look_fn(void *arg, uint32_t subject);
-void index_candidates(const struct index *ix, const struct listening *l, look_fn *look, void *arg, struct rule_list *out);
+/* Of those, the ones that could fire. */
+struct index_asks {
+	const struct finding *(*look)(void *arg, uint32_t subject);     /* what the delivery holds of it; borrowed until the next call */
+	int (*may_hold)(void *arg, uint32_t question);                  /* true or unknown */
+	void *arg;
+};
+void index_candidates(const struct index *ix, const struct listening *l, const struct index_asks *asks, struct rule_list *out);

@@ -258,12 +258,18 @@ static void fire(struct match *m, uint32_t rule)
 	m->fired[m->n_fired++] = f;
 }
 
+static int may_hold(void *arg, uint32_t question)
+{
+	return match_answer(arg, question) != TRUTH_NO;
+}
+
 static void evaluate(struct match *m)
 {
 	struct rule_list *c = &m->candidates;
+	const struct index_asks asks = { look, may_hold, m };
 
 	m->answers = xcalloc(m->rs->n_questions / 32 + 1, sizeof *m->answers);
-	index_candidates(m->rs->index, &m->listening, look, m, c);
+	index_candidates(m->rs->index, &m->listening, &asks, c);
 	m->fired = xmalloc((c->n + 1) * sizeof *m->fired);
 	for (size_t i = 0; i < c->n; i++) {
 		if (match_would_fire(m, &m->rs->rules[c->list[i]]))

@@ -316,6 +316,8 @@ const struct operand *predicate_demand(const struct predicate *p, size_t i, enum
 		*how = DEMAND_EQUAL;
 	else if (slice_eq(name, SLICE("starts")))
 		*how = DEMAND_START;
+	else if (slice_eq(name, SLICE("ends")))
+		*how = DEMAND_END;
 	else if (slice_eq(name, SLICE("icase")))
 		*how = DEMAND_FOLDED;
 	else

@@ -62,9 +62,9 @@ enum truth predicate_test(const struct predicate *p, const struct finding *f);
 /* True where one value alone passes: which files of many made it. */
 int predicate_takes(const struct predicate *p, const struct value *v);
 int predicate_excludes(const struct predicate *p, const struct value *v);       /* by its `except` */
-/* What the I-th clause demands of some value, for an index: to be, to begin with or to be in any case one of N operands.
- * NULL where it demands nothing of the kind. */
-enum demand { DEMAND_EQUAL, DEMAND_START, DEMAND_FOLDED };
+/* What the I-th clause demands of some value, for an index: to be, to begin with, to end in or to be in any case one of N
+ * operands. NULL where it demands nothing of the kind. */
+enum demand { DEMAND_EQUAL, DEMAND_START, DEMAND_END, DEMAND_FOLDED };
 const struct operand *predicate_demand(const struct predicate *p, size_t i, enum demand *how, size_t *n);
 /* Why a search gave up, where one did: such a value counts as not matching. NULL: none did. */
 const char *predicate_gave_up(const struct predicate *p, const struct finding *f);

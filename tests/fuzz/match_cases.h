@@ -113,7 +113,8 @@ ORACLE void add_push(struct buf *out, struct buf *fields)
 
 ORACLE void add_text_pattern(struct buf *out)
 {
-	static const char *const s[] = { "'a'", "'b'", "'x/a'", "'x/*'", "'x/**'", "'x/y/*'", "'*'", "'**/b'", "'?'" };
+	static const char *const s[] = { "'a'", "'b'", "'x/a'", "'x/*'", "'x/**'", "'x/y/*'", "'*'", "'**/b'", "'?'", "'*a'", "'x*'",
+		"'**/y/**'", "'*/y/*'" };
 	buf_adds(out, PICK(s));
 }
 

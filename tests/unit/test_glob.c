@@ -81,6 +81,16 @@ static void random_text(char *out, const char *alphabet, int max)
 	out[n] = '\0';
 }
 
+/* Whether NAME stands in TEXT before a slash, and behind one or at the beginning. */
+static int has_name(struct slice text, struct slice name)
+{
+	struct slice part, rest = text;
+	while (slice_cut(rest, '/', &part, &rest))
+		if (slice_eq(part, name))
+			return 1;
+	return name.len == 0;
+}
+
 Test(glob, agrees_with_trying_everything)
 {
 	int hits = 0;
@@ -92,17 +102,33 @@ Test(glob, agrees_with_trying_everything)
 		int want = slowly(pattern, pattern, text);
 		hits += want;
 		cr_assert_eq(matches(pattern, text), want, "%s over %s", pattern, text);
+		struct glob_parts parts = glob_parts(slice_of(pattern));
+		cr_assert(!want || (slice_starts(slice_of(text), parts.start) && slice_ends(slice_of(text), parts.end) &&
+				    has_name(slice_of(text), parts.name)), "%s over %s: a part is missing", pattern, text);
 	}
 	cr_assert_gt(hits, 1000);
 	no_leaks();
 }
 
-Test(glob, tells_the_folder_that_every_match_lies_in)
+static void has_parts(const char *pattern, const char *start, const char *end, const char *name)
 {
-	cr_assert(slice_eq(glob_folder(SLICE("docs/**")), SLICE("docs/")));
-	cr_assert(slice_eq(glob_folder(SLICE("web/src/a*.c")), SLICE("web/src/")));
-	cr_assert(slice_eq(glob_folder(SLICE("*.md")), SLICE("")));
-	cr_assert(slice_eq(glob_folder(SLICE("a/**/b")), SLICE("a/")));
+	struct glob_parts p = glob_parts(slice_of(pattern));
+	cr_assert(slice_eq(p.start, slice_of(start)) && slice_eq(p.end, slice_of(end)) && slice_eq(p.name, slice_of(name)), "%s: " SLICE_FMT
+		  " | " SLICE_FMT " | " SLICE_FMT, pattern, SLICE_ARG(p.start), SLICE_ARG(p.end), SLICE_ARG(p.name));
+}
+
+Test(glob, tells_what_every_match_begins_and_ends_with_and_has_between)
+{
+	has_parts("docs/**", "docs/", "", "docs");
+	has_parts("web/src/a*.c", "web/src/a", ".c", "web");
+	has_parts("*.md", "", ".md", "");
+	has_parts("a/**/b", "a/", "b", "a");
+	has_parts("**/README.md", "", "README.md", "");
+	has_parts("*/README.md", "", "README.md", "");
+	has_parts("**/review/x?/**", "", "", "review");
+	has_parts("**", "", "", "");
+	has_parts("a**/", "a", "", "");
+	has_parts("", "", "", "");
 	cr_assert(glob_is_literal(SLICE("a/b[c]")));
 	cr_assert_not(glob_is_literal(SLICE("a?")));
 }
