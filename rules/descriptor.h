@@ -9,6 +9,8 @@
 
 #define ALTERNATIVES_MAX 4
 #define TAKE_MAX 8
+#define DELIVERY_MAX 3                          /* parts of a delivery's key */
+#define HELLO_HEADERS_MAX 8
 #define PIECES_MAX 16
 #define VALUE_MAX_BYTES (8 << 10)               /* of a header that carries a signature */
 #define CANDIDATES_MAX 16
@@ -46,6 +48,17 @@ enum piece_kind { PIECE_TEXT, PIECE_BODY, PIECE_PAYLOAD, PIECE_TS, PIECE_MSGID, 
 struct piece {
 	enum piece_kind kind;
 	struct slice text;
+};
+
+/* ---- a handshake ---- */
+struct hello {
+	int status;                     /* 0: the sender has none */
+	struct slice method;            /* empty: it comes as a POST */
+	struct sources when;
+	struct slice is;                /* ptr NULL: whatever there is */
+	struct sources answer;
+	struct { struct slice name; struct sources value; } headers[HELLO_HEADERS_MAX];
+	size_t n_headers;
 };
 
 /* ---- the mapping of events ---- */
@@ -99,15 +112,17 @@ struct provider {
 	const char *hash;               /* OpenSSL's name; NULL for kinds without */
 	size_t signature_bytes;
 	enum text_form enc, key;
-	struct sources sig, ts, msgid, payload, digest, event, action, delivery, hello_when, hello_answer;
-	struct slice prefix, strip, hello_is;
+	struct sources sig, ts, msgid, payload, digest, event, action, delivery[DELIVERY_MAX];
+	size_t n_delivery;
+	struct slice prefix, strip;
+	struct hello hello;
 	char item, pair;                /* 0: none */
 	struct slice take[TAKE_MAX];
 	size_t n_take;
 	int64_t ts_unit_ms, tolerance_ms;
 	struct piece pieces[PIECES_MAX];
 	size_t n_pieces;
-	int id_in_mac, retries, hello_status;
+	int id_in_mac, retries, answer_status;
 	int64_t deadline_ms, keep_ms;
 	EVP_MAC *mac;                   /* KIND_HMAC */
 	struct paths *documents;        /* of json: sources */

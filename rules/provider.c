@@ -14,8 +14,8 @@
 
 static const char *const keys[] = {
 	"kind", "hash", "enc", "sig", "prefix", "item", "pair", "take", "key", "strip", "ts", "ts_unit", "tol", "msgid", "payload",
-	"signed", "digest", "event", "action", "delivery", "id_in_mac", "hello", "deadline", "retry", "keep", "like", "fields", "events",
-	NULL
+	"signed", "digest", "event", "action", "delivery", "id_in_mac", "hello", "answer", "deadline", "retry", "keep", "like", "fields",
+	"events", NULL
 };
 static const char *const kinds[] = { "", "hmac", "ed25519", "token", "basic", "none", NULL };
 static const char *const hashes[] = { "sha1", "sha256", "sha512", NULL };
@@ -253,11 +253,40 @@ static void read_take(struct descriptor_reader *d, const struct node *table)
 	}
 }
 
-/* hello = { when = "json:type", is = "url_verification", status = 200, answer = "json:challenge" } */
+/* A header that says how a body is framed or read is not a sender's to choose. */
+static int is_answer_header(struct slice name)
+{
+	return name.len && slice_chr(name, ':') < 0 && slice_chr(name, ' ') < 0 && !slice_ieq(name, SLICE("Transfer-Encoding")) &&
+	       !slice_ieq(slice_upto(name, 8), SLICE("Content-")) && !slice_ieq(name, SLICE("Connection"));
+}
+
+static void read_hello_headers(struct descriptor_reader *d, const struct node *n)
+{
+	struct hello *h = &d->p->hello;
+
+	if (n && (n->kind != NODE_TABLE || n->n_items || n->n_members > HELLO_HEADERS_MAX)) {
+		descriptor_wrong(d, n, "headers of hello are a table of up to %d: name = source", HELLO_HEADERS_MAX);
+		return;
+	}
+	for (size_t i = 0; n && i < n->n_members; i++) {
+		const struct node_member *m = &n->members[i];
+		if (!is_answer_header(m->key)) {
+			descriptor_wrong(d, m->value, "'" SLICE_FMT "' is no header for an answer", SLICE_ARG(m->key));
+			return;
+		}
+		h->headers[h->n_headers].name = arena_copy(d->p->arena, m->key);
+		read_sources_at(d, m->value, "a header of hello", &h->headers[h->n_headers].value);
+		h->n_headers++;
+	}
+}
+
+/* hello = { when = "json:type", is = "url_verification", status = 200, answer = "json:challenge" }
+ * hello = { method = "OPTIONS", when = "header:Origin", status = 200, headers = { Allow = "const:POST" } } */
 static void read_hello(struct descriptor_reader *d, const struct node *table)
 {
-	static const char *const hello_keys[] = { "when", "is", "status", "answer", NULL };
+	static const char *const hello_keys[] = { "method", "when", "is", "status", "answer", "headers", NULL };
 	const struct node *n = node_get(table, "hello");
+	struct hello *h = &d->p->hello;
 
 	if (!n)
 		return;
@@ -266,13 +295,45 @@ static void read_hello(struct descriptor_reader *d, const struct node *table)
 		return;
 	}
 	descriptor_refuse_unknown(d, n, "key of hello", hello_keys);
-	read_sources(d, n, "when", &d->p->hello_when);
-	read_sources(d, n, "answer", &d->p->hello_answer);
-	d->p->hello_is = string_of(d, n, "is");
+	read_sources(d, n, "when", &h->when);
+	read_sources(d, n, "answer", &h->answer);
+	h->is = string_of(d, n, "is");
+	h->method = string_of(d, n, "method");
+	read_hello_headers(d, node_get(n, "headers"));
 	const struct node *status = node_get(n, "status");
-	d->p->hello_status = status && status->kind == NODE_INTEGER ? (int)status->integer : 0;
-	if (d->p->hello_status < 200 || d->p->hello_status > 299 || !d->p->hello_when.n || !d->p->hello_is.ptr)
-		descriptor_wrong(d, n, "hello needs when, is, and a status from 200 to 299");
+	h->status = status && status->kind == NODE_INTEGER ? (int)status->integer : 0;
+	if (h->status < 200 || h->status > 299 || !h->when.n || (!h->is.ptr && !h->method.len))
+		descriptor_wrong(d, n, "hello needs when, is (or a method of its own), and a status from 200 to 299");
+	if (h->method.len && !slice_eq(h->method, SLICE("OPTIONS")) && !slice_eq(h->method, SLICE("GET")))
+		descriptor_wrong(d, n, "method of hello is \"OPTIONS\" or \"GET\"; without it, it comes as a POST");
+}
+
+/* delivery = "header:Id", or a list of parts that are unique together only. */
+static void read_delivery(struct descriptor_reader *d, const struct node *table)
+{
+	const struct node *n = node_get(table, "delivery");
+	struct provider *p = d->p;
+	int is_list = n && n->kind == NODE_TABLE;
+	size_t parts = is_list ? n->n_items : n != NULL;
+
+	if (parts > DELIVERY_MAX || (is_list && parts == 0)) {
+		descriptor_wrong(d, n, "delivery is a source, or a list of up to %d", DELIVERY_MAX);
+		return;
+	}
+	for (size_t i = 0; i < parts; i++)
+		read_sources_at(d, is_list ? n->items[i] : n, "delivery", &p->delivery[p->n_delivery++]);
+	if (parts == 0)
+		p->delivery[p->n_delivery++] = (struct sources){ { { .origin = FROM_DIGEST } }, 1 };
+}
+
+static void read_answer(struct descriptor_reader *d, const struct node *table)
+{
+	const struct node *n = node_get(table, "answer");
+
+	if (n && (n->kind != NODE_INTEGER || (n->integer != 200 && n->integer != 201 && n->integer != 202 && n->integer != 204)))
+		descriptor_wrong(d, n, "answer is the status of an accepted delivery, then without a body: 200, 201, 202 or 204");
+	else if (n)
+		d->p->answer_status = (int)n->integer;
 }
 
 /* ---- the whole ---- */
@@ -306,9 +367,8 @@ static void read_fields(struct descriptor_reader *d, const struct node *t)
 	read_sources(d, t, "digest", &p->digest);
 	read_sources(d, t, "event", &p->event);
 	read_sources(d, t, "action", &p->action);
-	read_sources(d, t, "delivery", &p->delivery);
-	if (p->delivery.n == 0)
-		p->delivery = (struct sources){ { { .origin = FROM_DIGEST } }, 1 };
+	read_delivery(d, t);
+	read_answer(d, t);
 	if (p->kind == KIND_BASIC && p->sig.n == 0)
 		p->sig = (struct sources){ { { .origin = FROM_HEADER, .name = SLICE("Authorization") } }, 1 };
 	read_take(d, t);
@@ -444,6 +504,16 @@ int provider_retries(const struct provider *p)
 int provider_needs_private_key(const struct provider *p)
 {
 	return p->kind == KIND_ED25519;
+}
+
+int provider_answer_status(const struct provider *p)
+{
+	return p->answer_status;
+}
+
+struct slice provider_hello_method(const struct provider *p)
+{
+	return p->hello.method;
 }
 
 int provider_signs_id(const struct provider *p)

@@ -23,6 +23,10 @@ void provider_free(struct provider *p);
 const char *provider_name(const struct provider *p);
 int64_t provider_deadline_ms(const struct provider *p);
 int provider_retries(const struct provider *p);                 /* 1: the sender tries again by itself, 503 loses nothing */
+/* Not 0: what the sender wants to hear of a delivery that is accepted: this status, and no body. */
+int provider_answer_status(const struct provider *p);
+/* "OPTIONS" where the sender's handshake comes so; empty where all comes as a POST. Borrowed from P. */
+struct slice provider_hello_method(const struct provider *p);
 /* 1: the delivery id is part of what is signed. 0: who has seen one delivery can send its body again under another id. */
 int provider_signs_id(const struct provider *p);
 
@@ -40,6 +44,7 @@ struct secret_view { struct slice text; };
 enum verify_outcome {
 	VERIFY_OK,
 	VERIFY_MISMATCH,        /* 401: wrong, missing or doubled signature, id or timestamp; stale; says no more to the sender */
+	VERIFY_FUTURE,          /* 401: well signed, but of a time that our clock has not reached: is it right? */
 	VERIFY_MALFORMED,       /* 400 */
 	VERIFY_BAD_SECRET,      /* a configured secret cannot be a key of this scheme: an operator's error, 503 */
 };
@@ -78,8 +83,10 @@ struct identity {
 	struct buf json;                /* the document when it came as a form; else empty: the body is the document */
 	int answer_status;              /* not 0: a handshake, to be answered at once with this status and `answer` as */
 	struct buf answer;              /* text/plain, and not stored */
+	struct buf answer_headers;      /* "Name: value\n"…, besides */
 };
-/* -1, ERR_INPUT: no event name, unusable delivery id, no document; the message may go to the sender (400). */
+/* -1, ERR_INPUT: no event name, unusable delivery id, no document; the message may go to the sender (400; where R is no
+ * POST, it is no handshake either: 405). */
 int provider_identify(const struct provider *p, const struct request_view *r, struct identity *out, struct err *e) MUST_USE;
 void identity_fini(struct identity *i);
 

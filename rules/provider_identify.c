@@ -3,12 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "rules/descriptor.h"
 #include "rules/form.h"
 
 #define DOCUMENT_MAX (32 << 20)
 #define EVENT_MAX_BYTES 200
 #define KEY_MAX_BYTES 256
+#define PART_MAX_BYTES 2048             /* of a key in parts */
 
 struct identifying {
 	struct lookup_place at;
@@ -109,34 +111,78 @@ static int take_action(struct identifying *i, char **out)
 	return 0;
 }
 
-/* A request that only asks whether we are there. */
-static void take_hello(struct identifying *i, struct identity *out)
+/* ---- a request that only asks whether we are there ---- */
+
+static int is_post(const struct request_view *r)
+{
+	return r->method.len == 0 || slice_eq(r->method, SLICE("POST"));
+}
+
+/* Values that could not stand in a header are left out. */
+static void add_answer_headers(struct identifying *i, struct buf *out)
+{
+	const struct hello *h = &i->at.provider->hello;
+	struct slice value;
+
+	*out = BUF(16 << 10);
+	for (size_t k = 0; k < h->n_headers; k++) {
+		if (sources_find(&h->headers[k].value, &i->at, &i->scratch, &value) != LOOKUP_FOUND || !is_name(value, 1024))
+			continue;
+		buf_add(out, h->headers[k].name);
+		buf_adds(out, ": ");
+		buf_add(out, value);
+		buf_addc(out, '\n');
+	}
+}
+
+static int take_hello(struct identifying *i, struct identity *out)
+{
+	const struct hello *h = &i->at.provider->hello;
+	struct slice value = SLICE_NULL, method = h->method.len ? h->method : SLICE("POST");
+	int is_method = slice_eq(method, is_post(i->at.request) ? SLICE("POST") : i->at.request->method);
+
+	if (!h->status || !is_method || sources_find(&h->when, &i->at, &i->scratch, &value) != LOOKUP_FOUND ||
+	    (h->is.ptr && !slice_eq(value, h->is)))
+		return 0;
+	out->answer_status = h->status;
+	out->answer = BUF(64 << 10);
+	if (sources_find(&h->answer, &i->at, &i->scratch, &value) == LOOKUP_FOUND)
+		buf_add(&out->answer, value);
+	add_answer_headers(i, &out->answer_headers);
+	out->event = xstrdup("");                       /* it has no event and no id of its own */
+	out->action = xstrdup("");
+	out->delivery_key = xstrdup("hello");
+	return 1;
+}
+
+/* ---- names and key ---- */
+
+/* Parts that are unique together only, behind each other; too long for a key, their digest. */
+static int take_key(struct identifying *i, char **out)
 {
 	const struct provider *p = i->at.provider;
-	struct slice value = SLICE_NULL;
+	CLEANUP(buf_fini) struct buf whole = BUF(BUF_UNLIMITED);
+	char hex[65];
 
-	if (!p->hello_status || sources_find(&p->hello_when, &i->at, &i->scratch, &value) != LOOKUP_FOUND ||
-	    !slice_eq(value, p->hello_is))
-		return;
-	out->answer_status = p->hello_status;
-	out->answer = BUF(64 << 10);
-	if (sources_find(&p->hello_answer, &i->at, &i->scratch, &value) == LOOKUP_FOUND)
-		buf_add(&out->answer, value);
+	if (p->n_delivery == 1)
+		return take_name(i, &p->delivery[0], "delivery's id", KEY_MAX_BYTES, out);
+	for (size_t k = 0; k < p->n_delivery; k++) {
+		CLEANUP(freep) char *part = NULL;
+		if (take_name(i, &p->delivery[k], "delivery's id", PART_MAX_BYTES, &part) < 0)
+			return -1;
+		buf_adds(&whole, k ? " " : "");
+		buf_adds(&whole, part);
+	}
+	sha256_hex(buf_slice(&whole), hex);
+	*out = whole.len > KEY_MAX_BYTES ? xstrdup(hex) : buf_take(&whole);
+	return 0;
 }
 
 static int take_names(struct identifying *i, struct identity *out)
 {
-	const struct provider *p = i->at.provider;
-
-	take_hello(i, out);
-	if (out->answer_status) {                       /* a handshake has no event and no id of its own */
-		out->event = xstrdup("");
-		out->action = xstrdup("");
-		out->delivery_key = xstrdup("hello");
+	if (take_hello(i, out))
 		return 0;
-	}
-	if (take_name(i, &p->event, "event's name", EVENT_MAX_BYTES, &out->event) < 0 ||
-	    take_name(i, &p->delivery, "delivery's id", KEY_MAX_BYTES, &out->delivery_key) < 0)
+	if (take_name(i, &i->at.provider->event, "event's name", EVENT_MAX_BYTES, &out->event) < 0 || take_key(i, &out->delivery_key) < 0)
 		return -1;
 	return take_action(i, &out->action);
 }
@@ -145,6 +191,8 @@ static int identify(struct identifying *i, struct identity *out)
 {
 	struct values *values = NULL;
 
+	if (!is_post(i->at.request))
+		return take_hello(i, out) ? 0 : err_set(i->e, ERR_INPUT, "this is no handshake of provider '%s'", i->at.provider->name);
 	if (take_document(i, &out->json) < 0)
 		return -1;
 	if (needs_document(i->at.provider)) {
@@ -180,5 +228,6 @@ void identity_fini(struct identity *i)
 	free(i->delivery_key);
 	buf_fini(&i->json);
 	buf_fini(&i->answer);
+	buf_fini(&i->answer_headers);
 	*i = (struct identity){ 0 };
 }

@@ -363,7 +363,7 @@ int provider_label(const struct provider *p, const char *delivery_id, const char
 	if (!is_line(s.id) || !is_line(s.event))
 		return err_set(e, ERR_INPUT, "a delivery id or event has a control byte");
 	add_header(&s, header_of(&p->event), s.event);
-	add_header(&s, header_of(&p->delivery), s.id);
+	add_header(&s, header_of(&p->delivery[p->n_delivery - 1]), s.id);
 	return buf_is_over(header_lines) ? err_set(e, ERR_LIMIT, "the headers are too long") : 0;
 }
 
@@ -385,8 +385,9 @@ int provider_sign(const struct provider *p, const struct request_view *r, const 
 		s.values = values;
 	if (!bad && !is_said(&s, &p->event))
 		add_header(&s, header_of(&p->event), s.event);
-	if (!bad && !is_said(&s, &p->delivery))
-		add_header(&s, header_of(&p->delivery), s.id);
+	const struct sources *id = &p->delivery[p->n_delivery - 1];     /* of parts, the id is the last */
+	if (!bad && !is_said(&s, id))
+		add_header(&s, header_of(id), s.id);
 	values_free(values);
 	buf_fini(&s.payload);
 	buf_fini(&s.form);

@@ -90,7 +90,7 @@ static enum verify_outcome check_ts(struct verification *v, struct slice ts)
 	if (at_ms < now_ms - p->tolerance_ms)
 		return because(v, VERIFY_MISMATCH, "the timestamp is too old", ts);
 	if (at_ms > now_ms + p->tolerance_ms)
-		return because(v, VERIFY_MISMATCH, "the timestamp is in the future, or our clock is slow", ts);
+		return because(v, VERIFY_FUTURE, "the timestamp is in the future, or our clock is slow", ts);
 	return VERIFY_OK;
 }
 
@@ -375,20 +375,42 @@ static enum verify_outcome by_basic(struct verification *v)
 	return try_equality(v, buf_slice(&pair));       /* a user's name has no colon, so the whole is equal where both parts are */
 }
 
-/* What has been verified must also be unambiguous for those who read it next. */
-static enum verify_outcome check_ids(struct verification *v)
+static enum verify_outcome check_once(struct verification *v, const struct sources *s)
 {
-	const struct sources *const both[] = { &v->at.provider->delivery, &v->at.provider->event };
 	CLEANUP(buf_fini) struct buf scratch = BUF(64 << 10);
 	struct slice value;
 
-	for (size_t i = 0; i < COUNT(both); i++)
-		for (size_t k = 0; k < both[i]->n; k++) {
-			struct sources one = { { both[i]->list[k] }, 1 };
-			if (both[i]->list[k].origin == FROM_HEADER && sources_find(&one, &v->at, &scratch, &value) == LOOKUP_DOUBLED)
-				return because(v, VERIFY_MISMATCH, "comes more than once", both[i]->list[k].name);
-		}
+	for (size_t k = 0; k < s->n; k++) {
+		struct sources one = { { s->list[k] }, 1 };
+		if (s->list[k].origin == FROM_HEADER && sources_find(&one, &v->at, &scratch, &value) == LOOKUP_DOUBLED)
+			return because(v, VERIFY_MISMATCH, "comes more than once", s->list[k].name);
+	}
 	return VERIFY_OK;
+}
+
+/* What has been verified must also be unambiguous for those who read it next. */
+static enum verify_outcome check_ids(struct verification *v)
+{
+	enum verify_outcome outcome = check_once(v, &v->at.provider->event);
+
+	for (size_t i = 0; i < v->at.provider->n_delivery && outcome == VERIFY_OK; i++)
+		outcome = check_once(v, &v->at.provider->delivery[i]);
+	return outcome;
+}
+
+/* A token in the address has no word before it. */
+static int is_in_header(const struct verification *v)
+{
+	const struct sources *s = &v->at.provider->sig;
+	CLEANUP(buf_fini) struct buf scratch = BUF(VALUE_MAX_BYTES);
+	struct slice value;
+
+	for (size_t i = 0; i < s->n; i++) {
+		struct sources one = { { s->list[i] }, 1 };
+		if (sources_find(&one, &v->at, &scratch, &value) == LOOKUP_FOUND)
+			return s->list[i].origin == FROM_HEADER;
+	}
+	return 1;
 }
 
 static enum verify_outcome take_signature(struct verification *v, struct buf *scratch)
@@ -400,7 +422,7 @@ static enum verify_outcome take_signature(struct verification *v, struct buf *sc
 		return outcome;
 	if (v->at.signature.len > VALUE_MAX_BYTES)
 		return because(v, VERIFY_MALFORMED, "is too long", first_name(&p->sig));
-	if (p->prefix.len == 0)
+	if (p->prefix.len == 0 || !is_in_header(v))
 		return VERIFY_OK;
 	if (!slice_ieq(slice_upto(v->at.signature, p->prefix.len), p->prefix))
 		return because(v, VERIFY_MISMATCH, "does not begin as it should", first_name(&p->sig));

@@ -16,6 +16,11 @@ int64_t wall_ms(void)
 	return read_us(CLOCK_REALTIME) / 1000;
 }
 
+int wall_is_plausible(int64_t at_ms)
+{
+	return at_ms >= 1704067200000 && at_ms < 7258118400000; /* from 2024, when this did not exist, to 2200 */
+}
+
 int64_t mono_ms(void)
 {
 	return read_us(CLOCK_BOOTTIME) / 1000;

@@ -110,18 +110,36 @@ static int parse(const struct simulation *s, struct slice text, struct recording
 	return recording_parse(text, id_of(s), wall_ms(), out, e);
 }
 
+/* The headers of R and those of LINES. */
+static size_t all_headers(const struct recording *r, struct slice lines, struct header out[2 * RECORDING_MAX_HEADERS])
+{
+	size_t n = r->n_headers;
+	struct slice line;
+
+	memcpy(out, r->headers, n * sizeof *out);
+	while (lines.len && n < 2 * RECORDING_MAX_HEADERS) {
+		slice_cut(lines, '\n', &line, &lines);
+		slice_cut(line, ':', &out[n].name, &out[n].value);
+		n++;
+	}
+	return n;
+}
+
 /* "pull_request" and "pull_request.opened" of GitHub's, where the sample's own name is another. */
 static int is_native(const struct simulation *s, const struct sample *sample)
 {
+	struct header headers[2 * RECORDING_MAX_HEADERS];
+	CLEANUP(buf_fini) struct buf lines = BUF(1 << 10);
 	struct recording r;
 	struct identity id;
 	struct err e;
 
 	if (parse(s, buf_slice(&sample->text), &r, &e) < 0)
 		return 0;
-	const struct request_view view = { .method = SLICE("POST"), .body = r.body, .headers = r.headers, .n_headers = r.n_headers };
-	int is_it = 0;
-	if (provider_identify(s->provider, &view, &id, &e) == 0) {
+	int is_it = provider_label(s->provider, id_of(s), "", &lines, &e) == 0;
+	const struct request_view view = { .method = SLICE("POST"), .body = r.body, .headers = headers,
+		.n_headers = all_headers(&r, buf_slice(&lines), headers) };
+	if (is_it && (is_it = provider_identify(s->provider, &view, &id, &e) == 0)) {
 		CLEANUP(freep) char *whole = xprintf("%s.%s", id.event, id.action);
 		is_it = !strcmp(id.event, s->event) || !strcmp(whole, s->event);
 		identity_fini(&id);
@@ -208,25 +226,18 @@ static int read_key(const struct simulation *s, struct buf *key, struct err *e)
 	return file_read(AT_FDCWD, s->private_key, key, e);
 }
 
-/* What the server will say of it, by the same verifier. LINES: all headers. */
+/* What the server will say of it, by the same verifier. */
 static int check(const struct simulation *s, struct slice secret, const struct recording *r, const struct signed_parts *parts,
 		 struct slice public_url, struct err *e)
 {
 	CLEANUP(freep) char *url = xprintf(SLICE_FMT "%s" SLICE_FMT, SLICE_ARG(public_url), parts->query.len ? "?" : "",
 					   SLICE_ARG(buf_slice(&parts->query)));
 	struct header headers[2 * RECORDING_MAX_HEADERS];
-	struct request_view view = { .method = SLICE("POST"), .query = buf_slice(&parts->query), .body = r->body, .headers = headers,
-		.n_headers = r->n_headers, .url = slice_of(url), .now_ms = wall_ms() };
+	const struct request_view view = { .method = SLICE("POST"), .query = buf_slice(&parts->query), .body = r->body, .headers = headers,
+		.n_headers = all_headers(r, buf_slice(&parts->header_lines), headers), .url = slice_of(url), .now_ms = wall_ms() };
 	const struct secret_view one = { secret };
-	struct slice rest = buf_slice(&parts->header_lines), line;
 	char why[160] = "";
 
-	memcpy(headers, r->headers, r->n_headers * sizeof *headers);
-	while (rest.len && view.n_headers < COUNT(headers)) {
-		struct header *h = &headers[view.n_headers++];
-		slice_cut(rest, '\n', &line, &rest);
-		slice_cut(line, ':', &h->name, &h->value);
-	}
 	if (source_auth_is_none(s->source) || provider_verify(s->provider, &view, &one, 1, why) == VERIFY_OK)
 		return 0;
 	return err_set(e, ERR_INPUT, "made so, the delivery would be refused: %s%s", why,
@@ -324,10 +335,10 @@ static int tell(const struct simulation *s, const struct client_response *r)
 	return code;
 }
 
-/* An answer that is no JSON is that of a handshake. */
-static int tell_handshake(const struct client_response *r)
+/* A handshake, or a sender that has no ear for rules. */
+static int tell_other(const struct client_response *r)
 {
-	printf("a handshake, answered with %d%s" SLICE_FMT "\n", r->status, r->body.len ? ": " : "", SLICE_ARG(buf_slice(&r->body)));
+	printf("answered with %d%s" SLICE_FMT "\n", r->status, r->body.len ? ": " : "", SLICE_ARG(buf_slice(&r->body)));
 	return EXIT_OK;
 }
 
@@ -335,7 +346,7 @@ static int answered(const struct simulation *s, const struct client_response *r)
 {
 	if (r->status / 100 != 2)
 		return talk_refused(s->self, r);
-	return slice_starts(slice_trim(buf_slice(&r->body)), SLICE("{")) ? tell(s, r) : tell_handshake(r);
+	return slice_starts(slice_trim(buf_slice(&r->body)), SLICE("{")) ? tell(s, r) : tell_other(r);
 }
 
 static int send_it(const struct simulation *s, const struct recording *r, const struct signed_parts *parts)

@@ -28,6 +28,9 @@ static int run(const struct command *self, int argc, char **argv)
 		       talk_string(answer, "version"), age, talk_string(answer, "url"),
 		       (long long)talk_integer(jobs, "running"), (long long)talk_integer(jobs, "queued"),
 		       (long long)talk_integer(answer, "deliveries"), (long long)talk_integer(answer, "watchers"));
+		if (talk_integer(answer, "from_future"))
+			printf("%lld deliveries were refused as they are of the future: is this machine's clock right?\n",
+			       (long long)talk_integer(answer, "from_future"));
 		const char *error = talk_string(answer, "rules_error");
 		if (*error)
 			printf("the rule files on disk are not in force: %s\n", error);

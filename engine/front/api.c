@@ -17,6 +17,7 @@
 #include "front/edition.h"
 #include "front/front.h"
 #include "front/http.h"
+#include "front/ingest.h"
 #include "front/log_text.h"
 #include "front/loops.h"
 #include "front/query.h"
@@ -473,9 +474,11 @@ static void tell_status(struct http_request *r, struct question *q)
 
 	buf_adds(&body, "{\"version\":\"" PUSHROD_VERSION "\",\"url\":");
 	buf_add_json(&body, slice_of(l->edition->url));
-	buf_addf(&body, ",\"started_ms\":%" PRId64 ",\"watchers\":%d,\"ruleset\":\"%s\",\"rules\":%zu,\"rules_error\":%s",
-		 l->front->started_ms, loops_count_watchers(l->front), ruleset_sha256(l->edition->rules),
-		 ruleset_rule_count(l->edition->rules), l->edition->error ? "true" : "false");
+	buf_addf(&body, ",\"started_ms\":%" PRId64 ",\"from_future\":%" PRId64, l->front->started_ms,
+		 l->front->ingest ? ingest_from_future(l->front->ingest) : 0);
+	buf_addf(&body, ",\"watchers\":%d,\"ruleset\":\"%s\",\"rules\":%zu,\"rules_error\":%s",
+		 loops_count_watchers(l->front),
+		 ruleset_sha256(l->edition->rules), ruleset_rule_count(l->edition->rules), l->edition->error ? "true" : "false");
 	buf_addc(&body, counts.len > 2 ? ',' : '}');
 	if (counts.len > 2)
 		buf_add(&body, slice_from(counts, 1));

@@ -34,6 +34,7 @@
 #include "store/store.h"
 
 #define REPLY_MAX (64u << 20)           /* of an answer */
+#define HANDSHAKE_HEADERS_MAX 8
 #define SAY_AGAIN_MS 60000              /* "no rule listens", per source */
 #define REFUSAL_MS 1000                 /* one refusal in the log per source and second, the others are counted */
 
@@ -41,6 +42,7 @@ struct ingest {
 	struct store *store;
 	struct worker *worker;
 	_Atomic size_t parsing_bytes, waiting_bytes;
+	_Atomic int64_t from_future;
 };
 
 struct refusal {
@@ -89,6 +91,11 @@ void ingest_free(struct ingest *g)
 	free(g);
 }
 
+int64_t ingest_from_future(const struct ingest *g)
+{
+	return atomic_load(&g->from_future);
+}
+
 /* ---- an arrival, and its copies of the request ---- */
 
 static void copy_headers(struct arrival *a, const struct http_request *r)
@@ -124,6 +131,12 @@ static void copy_target(struct arrival *a, const struct http_request *r, size_t 
 	a->view.query = (struct slice){ text + url_len - query.len, query.len };
 }
 
+/* POST, or that of the provider's handshake: is_acceptable has seen to it. Borrowed from the edition. */
+static struct slice method_of(const struct http_request *r, const struct hook *h)
+{
+	return slice_eq(http_method(r), SLICE("POST")) ? SLICE("POST") : provider_hello_method(source_provider(h->source));
+}
+
 static struct arrival *arrival_new(struct http_request *r, struct loop *l, struct hook *hook)
 {
 	struct arrival *a = xcalloc(1, sizeof *a);
@@ -150,7 +163,7 @@ static struct arrival *arrival_new(struct http_request *r, struct loop *l, struc
 		buf_addc(&a->text, '?');
 	buf_add(&a->text, query);
 	copy_target(a, r, header_bytes);
-	a->view.method = SLICE("POST");
+	a->view.method = method_of(r, hook);
 	a->view.body = buf_slice(&a->submit->body);
 	a->view.now_ms = a->submit->received_ms = wall_ms();
 	return a;
@@ -203,13 +216,23 @@ static void reply_busy(struct http_request *r, const char *detail)
 
 static void reply_refusal(struct http_request *r, const struct refusal *no)
 {
+	static const char *const allow[] = { "allow", "POST", NULL };
+
 	if (no->status == 503)
 		reply_busy(r, no->detail);
+	else if (no->status == 405)
+		answer_problem(r, 405, no->title, no->detail, allow);
 	else
 		http_problem(r, no->status, no->title, no->detail);
 }
 
 /* ---- the verdict: pure work, on whichever thread has the arrival ---- */
+
+static int cannot_verify(struct arrival *a, const char *why)
+{
+	log_refusal(a->hook, 503, why);
+	return refuse(a, 503, "Service Unavailable", "this source cannot verify deliveries now");
+}
 
 static int authenticate(struct arrival *a)
 {
@@ -220,16 +243,19 @@ static int authenticate(struct arrival *a)
 
 	if (!p || source_auth_is_none(a->hook->source))
 		return 0;
+	if (!wall_is_plausible(a->view.now_ms))
+		return cannot_verify(a, "this machine's clock is not set");
 	for (size_t i = 0; i < a->hook->n_secrets; i++)
 		if (!a->hook->secrets[i].not_after_ms || a->hook->secrets[i].not_after_ms > a->view.now_ms)
 			secrets[n++].text = buf_slice(&a->hook->secrets[i].text);
-	if (n == 0) {
-		log_refusal(a->hook, 503, "all secrets of the source have expired");
-		return refuse(a, 503, "Service Unavailable", "this source cannot verify deliveries now");
-	}
+	if (n == 0)
+		return cannot_verify(a, "all secrets of the source have expired");
 	switch (provider_verify(p, &a->view, secrets, n, why)) {
 	case VERIFY_OK:
 		return 0;
+	case VERIFY_FUTURE:
+		atomic_fetch_add(&a->ingest->from_future, 1);
+		/* fall through */
 	case VERIFY_MISMATCH:
 		log_refusal(a->hook, 401, why);
 		return refuse(a, 401, "Unauthorized", "the delivery could not be verified");
@@ -237,8 +263,7 @@ static int authenticate(struct arrival *a)
 		log_refusal(a->hook, 400, why);
 		return refuse(a, 400, "Bad Request", "the delivery is malformed");
 	case VERIFY_BAD_SECRET:
-		log_refusal(a->hook, 503, why);
-		return refuse(a, 503, "Service Unavailable", "this source cannot verify deliveries now");
+		return cannot_verify(a, why);
 	}
 	abort();
 }
@@ -255,8 +280,9 @@ static int identify(struct arrival *a)
 	}
 	if (provider_identify(p, &a->view, &a->identity, &e) == 0)
 		return 0;
-	log_refusal(a->hook, 400, e.msg);
-	return refuse(a, 400, "Bad Request", e.msg);
+	int is_post = slice_eq(a->view.method, SLICE("POST"));
+	log_refusal(a->hook, is_post ? 400 : 405, e.msg);
+	return is_post ? refuse(a, 400, "Bad Request", e.msg) : refuse(a, 405, "Method Not Allowed", "a hook takes POST");
 }
 
 static int match(struct arrival *a)
@@ -322,6 +348,17 @@ static void add_matched(const struct arrival *a, struct buf *out)
 	}
 }
 
+/* What the sender wants to hear, where it has no ear for more. */
+static int reply_briefly(struct http_request *r, const struct arrival *a)
+{
+	const struct provider *p = source_provider(a->hook->source);
+	int status = p ? provider_answer_status(p) : 0;
+
+	if (status)
+		http_reply(r, &(struct http_reply){ .status = status });
+	return status;
+}
+
 static void reply_stored(struct http_request *r, const struct arrival *a)
 {
 	const struct submit *s = a->submit;
@@ -364,12 +401,12 @@ static void on_stored(struct mail *m, void *loop)
 	switch (s->outcome) {
 	case STORE_OK:
 		log_delivery(a, "stored");
-		if (r)
+		if (r && !reply_briefly(r, a))
 			reply_stored(r, a);
 		break;
 	case STORE_DUPLICATE:
 		log_delivery(a, "duplicate");
-		if (r)
+		if (r && !reply_briefly(r, a))
 			reply_duplicate(r, a);
 		break;
 	case STORE_STALE:
@@ -386,8 +423,19 @@ static void on_stored(struct mail *m, void *loop)
 /* A verified request that only asks whether we are there: answered as the provider's descriptor says, and not kept. */
 static void reply_handshake(struct http_request *r, const struct arrival *a)
 {
-	static const char *const headers[] = { "x-content-type-options", "nosniff", "cache-control", "no-store", NULL };
+	const char *headers[4 + 2 * HANDSHAKE_HEADERS_MAX + 1] = { "x-content-type-options", "nosniff", "cache-control", "no-store" };
+	CLEANUP(freep) char *lines = slice_dup(buf_slice(&a->identity.answer_headers));
+	size_t n = 4;
 
+	/* "Name: value\n"…, cut apart in place */
+	for (char *line = lines, *next; line && *line && n < COUNT(headers) - 1; line = next) {
+		next = strchr(line, '\n');
+		*next++ = '\0';
+		char *colon = strchr(line, ':');
+		*colon = '\0';
+		headers[n++] = line;
+		headers[n++] = colon + 2;
+	}
 	log_info("handshake", "source=%s status=%d", name_of(a), a->identity.answer_status);
 	http_reply(r, &(struct http_reply){ .status = a->identity.answer_status, .headers = headers,
 					    .content_type = a->identity.answer.len ? "text/plain; charset=utf-8" : NULL,
@@ -456,7 +504,10 @@ static int is_acceptable(struct http_request *r, const struct hook *h)
 	static const char *const allow[] = { "allow", "POST", NULL };
 	struct slice encoding = http_header(r, "content-encoding", NULL);
 
-	if (!slice_eq(http_method(r), SLICE("POST"))) {
+	const struct provider *p = source_provider(h->source);
+	int is_post = slice_eq(http_method(r), SLICE("POST"));
+
+	if (!is_post && (!p || !slice_eq(http_method(r), provider_hello_method(p)))) {
 		answer_problem(r, 405, "Method Not Allowed", "a hook takes POST", allow);
 		return 0;
 	}
@@ -464,7 +515,7 @@ static int is_acceptable(struct http_request *r, const struct hook *h)
 		http_problem(r, 415, "Unsupported Media Type", "a body with a content-encoding is not taken");
 		return 0;
 	}
-	if (!intake_takes_type(http_header(r, "content-type", NULL))) {
+	if (is_post && !intake_takes_type(http_header(r, "content-type", NULL))) {
 		http_problem(r, 415, "Unsupported Media Type",
 			     "taken are application/json, …+json and application/x-www-form-urlencoded");
 		return 0;

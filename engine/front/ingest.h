@@ -1,6 +1,7 @@
 /* front/ingest.h - from a sender's POST to a durable delivery with its jobs, and the answer. */
 #pragma once
 #include <stddef.h>
+#include <stdint.h>
 
 struct http_request;
 struct ingest;
@@ -14,5 +15,7 @@ struct store;
 struct ingest *ingest_new(struct store *store);
 void ingest_stop(struct ingest *g);             /* what is on the worker goes back to its loop; nothing may come after */
 void ingest_free(struct ingest *g);             /* after the loops have ended; NULL is fine for both */
+/* How many deliveries were well signed, but of a time that our clock has not reached. Any thread. */
+int64_t ingest_from_future(const struct ingest *g);
 /* Answers R, now or after the commit. On L's thread. */
 void ingest_on_hook(struct http_request *r, struct loop *l);

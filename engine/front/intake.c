@@ -15,6 +15,8 @@ int intake_takes_type(struct slice content_type)
 
 	slice_cut(content_type, ';', &type, &parameters);
 	type = slice_trim(type);
+	if (slice_ieq(type, SLICE("application/cloudevents-batch+json")))
+		return 0;                               /* several events: which of them would the answer be about? */
 	if (slice_ieq(type, SLICE("application/json")) || slice_ieq(type, SLICE("application/x-www-form-urlencoded")))
 		return 1;
 	return type.len > 17 && slice_ieq(slice_upto(type, 12), SLICE("application/")) &&

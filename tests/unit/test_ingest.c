@@ -1,5 +1,8 @@
 /* From a POST on a socket to a committed delivery and the answer: the real server, verifier, matcher and store. */
 #include <jansson.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <time.h>
 
 #include "front/front.h"
 #include "front/http.h"
@@ -11,6 +14,19 @@
 static const char *const RULES[] = {
 	"docs", "{'on':'push','when':{'branch':'main'},'run':{'$fn':1}}",
 	"dev", "{'on':'push','when':{'branch':'dev'},'run':{'$fn':1}}", NULL };
+
+/* The wall clock of a test, in ms; 0: the machine's own, as are all other clocks. */
+static _Atomic int64_t wall_now_ms;
+
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+	int64_t now = atomic_load(&wall_now_ms);
+
+	if (id != CLOCK_REALTIME || now == 0)
+		return (int)syscall(SYS_clock_gettime, id, t);
+	*t = (struct timespec){ .tv_sec = now / 1000, .tv_nsec = now % 1000 * 1000000 };
+	return 0;
+}
 
 static struct place place;
 static struct front front;
@@ -234,5 +250,46 @@ Test(ingest, a_source_whose_secret_cannot_be_read_asks_to_send_again)
 	start("{'provider':'github','secret':{'$secret':'missing'}}");
 	cr_expect_eq(push("k", SLICE(BODY), NULL), 503);
 	cr_expect_eq(count_deliveries(), 0);
+	end();
+}
+
+#define T_2030_MS 1893456000000
+
+Test(ingest, a_secret_is_good_before_its_last_moment_and_not_at_it)
+{
+	atomic_store(&wall_now_ms, T_2030_MS - 1000);
+	setenv("PUSHROD_SECRET_NEXT", "the next one", 1);
+	start("{'provider':'github','secret':{'#':[{'$secret':'next'},{'#':[{'$secret':'gh'}],'not_after':'2030-01-01T00:00:00Z'}]}}");
+	cr_expect_eq(push("k1", SLICE(BODY), NULL), 202);
+	atomic_store(&wall_now_ms, T_2030_MS - 1);
+	cr_expect_eq(push("k2", SLICE(BODY), NULL), 202);
+	atomic_store(&wall_now_ms, T_2030_MS);
+	cr_expect_eq(push("k3", SLICE(BODY), NULL), 401);
+	atomic_store(&wall_now_ms, T_2030_MS + 1);
+	cr_expect_eq(push("k4", SLICE(BODY), NULL), 401);
+	cr_expect_eq(count_deliveries(), 2);
+	end();
+}
+
+Test(ingest, with_its_only_secret_expired_a_source_asks_to_send_again)
+{
+	atomic_store(&wall_now_ms, T_2030_MS - 1);
+	start("{'provider':'github','secret':{'#':[{'$secret':'gh'}],'not_after':'2030-01-01T00:00:00Z'}}");
+	cr_expect_eq(push("k1", SLICE(BODY), NULL), 202);
+	atomic_store(&wall_now_ms, T_2030_MS);
+	cr_expect_eq(push("k2", SLICE(BODY), NULL), 503);
+	end();
+}
+
+Test(ingest, rule_10_nothing_is_verified_by_a_clock_that_is_not_set)
+{
+	atomic_store(&wall_now_ms, 1704067200000 - 1);
+	start(NULL);
+	cr_expect_eq(push("k1", SLICE(BODY), NULL), 503);
+	atomic_store(&wall_now_ms, 1704067200000);
+	cr_expect_eq(push("k2", SLICE(BODY), NULL), 202);
+	atomic_store(&wall_now_ms, 7258118400000);
+	cr_expect_eq(push("k3", SLICE(BODY), NULL), 503);
+	cr_expect_eq(count_deliveries(), 1);
 	end();
 }
