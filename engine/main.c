@@ -10,28 +10,10 @@
 #include "rules/diag.h"
 #include "runner/runner.h"
 
-static const struct command *const commands[] = {
-	&cmd_init,
-	&cmd_serve,
-	&cmd_check,
-	&cmd_explain,
-	&cmd_test,
-	&cmd_backtest,
-	&cmd_simulate,
-	&cmd_watch,
-	&cmd_jobs,
-	&cmd_logs,
-	&cmd_cancel,
-	&cmd_status,
-	&cmd_rules,
-	&cmd_schema,
-	&cmd_version,
-};
-
 static int help(FILE *to)
 {
 	fputs("pushrod: webhooks in, rules matched, jobs run, logs streamed live\n\nusage: pushrod COMMAND [OPTION…]\n\n", to);
-	for (size_t i = 0; i < COUNT(commands); i++)
+	for (size_t i = 0; i < command_count; i++)
 		fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
 	fputs("\n'pushrod COMMAND --help' tells more of one. A first directory: 'pushrod init DIR'. The language: docs/rules.md.\n", to);
 	return to == stdout ? EXIT_OK : EXIT_USAGE;
@@ -39,9 +21,9 @@ static int help(FILE *to)
 
 static int unknown(const char *word)
 {
-	const char *names[COUNT(commands) + 1] = { NULL };
+	CLEANUP(freep) const char **names = xcalloc(command_count + 1, sizeof *names);
 
-	for (size_t i = 0; i < COUNT(commands); i++)
+	for (size_t i = 0; i < command_count; i++)
 		names[i] = commands[i]->name;
 	const char *near = did_you_mean(slice_of(word), names);
 	if (near)
@@ -69,7 +51,7 @@ int main(int argc, char **argv)
 		return help(stdout);
 	if (!strcmp(word, "--version"))
 		word = "version";
-	for (size_t i = 0; i < COUNT(commands); i++)
+	for (size_t i = 0; i < command_count; i++)
 		if (!strcmp(word, commands[i]->name))
 			return commands[i]->run(commands[i], argc - 1, argv + 1);
 	return unknown(word);

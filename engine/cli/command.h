@@ -1,4 +1,4 @@
-/* cli/command.h - a command is one file: its entry in the table of engine/main.c, and its run function here. Exit codes are
+/* cli/command.h - a command is one file: its entry in the table of commands.c, and its run function here. Exit codes are
  * those of DESIGN section 11. */
 #pragma once
 #include "base/buf.h"
@@ -7,7 +7,7 @@ struct command {
 	const char *name;
 	const char *args;                       /* "[DIR] [--json]" */
 	const char *summary;                    /* one line, for --help */
-	const char *help;                       /* the options, one a line; NULL: none */
+	const char *help;                       /* the options, one a line (options.h reads them); NULL: none */
 	int (*run)(const struct command *self, int argc, char **argv);  /* argv[0] is the command's name */
 };
 
@@ -29,7 +29,11 @@ extern const struct command
 	cmd_status,
 	cmd_rules,
 	cmd_schema,
+	cmd_completion,
 	cmd_version;
+
+extern const struct command *const commands[];
+extern const size_t command_count;
 
 void command_help(const struct command *c, int to_stderr);
 /* "pushrod check: …" on stderr, and a hint at --help. Returns EXIT_USAGE. */

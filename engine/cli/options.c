@@ -1,6 +1,7 @@
 /* cli/options.c - the command line of one command, and its help. */
 #include "cli/options.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,6 +27,41 @@ int command_usage(const struct command *c, const char *fmt, ...)
 	va_end(ap);
 	fprintf(stderr, "\ntry 'pushrod %s --help'\n", c->name);
 	return EXIT_USAGE;
+}
+
+int option_help_next(struct slice *help, struct option_help *out)
+{
+	struct slice line, head;
+
+	while (help->len) {
+		slice_cut(*help, '\n', &line, help);
+		*out = (struct option_help){ 0 };
+		line = slice_trim(line);
+		if (line.len > 4 && line.ptr[0] == '-' && line.ptr[2] == ',') {
+			out->letter = line.ptr[1];
+			line = slice_trim(slice_from(line, 3));
+		}
+		if (!slice_starts(line, SLICE("--")))
+			continue;
+		ptrdiff_t gap = slice_find(line, SLICE("  "));
+		head = gap < 0 ? line : slice_upto(line, (size_t)gap);
+		out->doc = gap < 0 ? SLICE_NULL : slice_trim(slice_from(line, (size_t)gap));
+		slice_cut(slice_from(head, 2), ' ', &out->name, &out->value);
+		return 1;
+	}
+	return 0;
+}
+
+/* The help is what people, and the completion of shells, know the options by. */
+static int is_told(const struct command *c, const struct option_spec *s)
+{
+	struct slice rest = slice_of(c->help ? c->help : "");
+	struct option_help o;
+
+	while (option_help_next(&rest, &o))
+		if (slice_eq(o.name, slice_of(s->name)))
+			return o.letter == s->letter && (o.value.len > 0) == (s->value || s->list);
+	return 0;
 }
 
 static const struct option_spec *find(const struct option_spec *specs, struct slice name)
@@ -87,6 +123,8 @@ int options_parse(const struct command *c, int argc, char **argv, const struct o
 {
 	int n = 0, is_words = 0;
 
+	for (const struct option_spec *s = specs; s->name; s++)
+		assert(is_told(c, s));
 	for (int i = 1; i < argc; i++) {
 		const char *a = argv[i];
 		if (!is_words && !strcmp(a, "--")) {

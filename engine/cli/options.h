@@ -19,3 +19,11 @@ struct option_list {
  * (0 for --help). Unknown options are refused with the nearest known one. */
 int options_parse(const struct command *c, int argc, char **argv, const struct option_spec *specs, const char **words,
 		  int max, int *exit_code);
+
+/* What a line of a command's help says of an option: "  -s, --state-is STATE  only those …". */
+struct option_help {
+	char letter;                            /* 0: none */
+	struct slice name, value, doc;          /* value: "STATE"; empty: a flag. Borrowed from the help. */
+};
+/* Take lines off HELP up to and with the next that tells of an option; 0: there is none. */
+int option_help_next(struct slice *help, struct option_help *out);

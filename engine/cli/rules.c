@@ -149,9 +149,10 @@ static int run(const struct command *self, int argc, char **argv)
 
 const struct command cmd_rules = {
 	"rules", "[show NAME] [DIR] [--graph [--format dot]] [--declared] [--json]", "list a directory's rules, show one, draw who triggers whom",
-	"      --graph        events and rules, each with what it triggers; with --format dot for Graphviz\n"
-	"      --declared     all that the directory declares, as JSON (docs/rules.schema.json)\n"
-	"      --json         the list, the rule or the graph as JSON\n"
+	"      --graph          events and rules, each with what it triggers\n"
+	"      --format FORMAT  of the graph: text, or dot (for Graphviz)\n"
+	"      --declared       all that the directory declares, as JSON (docs/rules.schema.json)\n"
+	"      --json           the list, the rule or the graph as JSON\n"
 	"\n"
 	"`rules show NAME` prints the rule as it is written. DIR: $PUSHROD_SITE, else the current folder. Exit 5: no such rule.\n",
 	run,

@@ -14,4 +14,4 @@ static int run(const struct command *self, int argc, char **argv)
 	return EXIT_OK;
 }
 
-const struct command cmd_version = { "version", "[--json]", "print the version", NULL, run };
+const struct command cmd_version = { "version", "[--json]", "print the version", "      --json  {\"version\":…}\n", run };
