@@ -7,9 +7,12 @@ import glob
 import hashlib
 import hmac
 import http.client
+import http.server
 import json
 import os
+import re
 import subprocess
+import threading
 import time
 import urllib.parse
 import uuid
@@ -492,3 +495,84 @@ def test_a_file_of_a_shipped_providers_name_takes_its_place_and_one_may_be_like_
     assert "plugins/providers/github.lua:1:" in text and "like = 'nobody'" in text, text
     s.write("plugins/providers/github.lua", own % 'like = "relay"')                  # which is itself like another
     assert "like = 'relay'" in "".join(s.cli("check", s.site)[1:])
+
+
+# ---- what docs/providers.md says ----
+
+class PayPal(http.server.BaseHTTPRequestHandler):
+    """As much of PayPal as the recipe asks: a token for its client, a capture for the token."""
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        good = self.path == "/v1/oauth2/token" and body == b"grant_type=client_credentials" and \
+            self.headers["Authorization"] == "Basic " + b64(b"client:s3cret")
+        self.answer(200 if good else 401, {"scope": "x", "access_token": "A21AA", "expires_in": 32400})
+
+    def do_GET(self):
+        good = self.path.startswith("/v2/payments/captures/") and self.headers["Authorization"] == "Bearer A21AA"
+        state = "COMPLETED" if self.path.endswith("/2GG279541U471931P") else "PENDING"
+        self.answer(200 if good else 401, {"id": "x", "status": state, "amount": {"currency_code": "EUR", "value": "19.00"}, "custom_id": "A-17"})
+
+    def answer(self, status, value):
+        text = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *args):
+        pass
+
+
+def documented():
+    with open(os.path.join(ROOT, "docs/providers.md"), encoding="utf-8") as f:
+        return f.read()
+
+
+def test_the_recipe_for_paypal_asks_paypal():
+    api = http.server.ThreadingHTTPServer(("127.0.0.1", 0), PayPal)
+    threading.Thread(target=api.serve_forever, daemon=True).start()
+    files = dict(re.findall(r"```lua\n-- ((?:plugins|rules)/\S*paypal\.lua)\n(.*?)```", documented(), re.S))
+    files["rules/paypal.lua"] = files["rules/paypal.lua"].replace("https://api-m.paypal.com", f"http://127.0.0.1:{api.server_port}")
+    s = Server(dict({"pushrod.lua": CONFIG + 'source "paypal" { provider = "paypal", secret = secret "hook" }\n'}, **files),
+               env={"PUSHROD_SECRET_HOOK": "in the address", "PUSHROD_SECRET_PAYPAL_CLIENT": "client:s3cret"})
+
+    def post(id_, payment, token="in%20the%20address"):
+        body = {"id": id_, "event_type": "PAYMENT.CAPTURE.COMPLETED", "resource": {"id": payment, "custom_id": "A-17", "amount": {"currency_code": "EUR", "value": "1.00"}}}
+        status, _, answer = s.request("POST", "/hooks/paypal?token=" + token, json.dumps(body), {"Content-Type": "application/json"})
+        return status, json.loads(answer)
+    assert post("WH-0", "2GG279541U471931P", "x")[0] == 401
+    jobs = [post(f"WH-{n}", payment)[1]["matched"][0]["job"] for n, payment in enumerate(("2GG279541U471931P", "3HH", "../../x"))]
+    states = [s.finished(j)["state"] for j in jobs]
+    assert states == ["succeeded", "failed", "failed"], (states, [s.lines(j) for j in jobs])
+    log = s.get(f"/api/v1/jobs/{jobs[0]}") and s.request("GET", f"/api/v1/jobs/{jobs[0]}/log")[2].decode()
+    assert "19.00 EUR for A-17" in log and "s3cret" not in log, log
+    api.shutdown()
+
+
+def test_docs_name_every_provider_key_and_converter():
+    text = documented()
+    for path in glob.glob(os.path.join(ROOT, "plugins/providers/*.lua")):
+        assert f"`{os.path.basename(path)[:-4]}`" in text, path
+    with open(os.path.join(ROOT, "rules/provider.c"), encoding="utf-8") as f:
+        keys = re.search(r"keys\[\] = \{(.*?)NULL", f.read(), re.S).group(1)
+    for key in re.findall(r'"(\w+)"', keys):
+        assert f"`{key}`" in text, key
+    with open(os.path.join(ROOT, "rules/mapping.c"), encoding="utf-8") as f:
+        names = re.search(r"converters\[CONV_COUNT\] = \{(.*?)\};", f.read(), re.S).group(1)
+    for name in re.findall(r'= "(\w+)"', names):
+        assert f"`{name}:" in text, name
+    examples = re.findall(r"```lua\n(provider .*?)```", text, re.S)
+    assert len(examples) == 1
+    events = re.search(r"```lua\n(events = .*?)```", text, re.S).group(1)
+    s = site({"farm": ("farm", "s")}, **{"plugins/providers/farm.lua": examples[0], "plugins/providers/other.lua":
+                                        f'provider "other" {{ kind = "none", event = "const:x", {events} }}\n'})
+    assert s.cli("check", s.site, env=s.secrets)[0] == 0
+
+
+def test_a_key_pair_made_as_documented_signs_for_discord():
+    place = folder()
+    lines = re.search(r"```sh\n(openssl genpkey.*?)pushrod simulate", documented(), re.S).group(1)
+    public = subprocess.run(["sh", "-euc", lines], cwd=place, check=True, capture_output=True, text=True).stdout
+    s = site({"discord": ("discord", public)})
+    assert "204" in simulate(s, "discord", "ping", "--private-key", os.path.join(place, "key.pem"))

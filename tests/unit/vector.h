@@ -24,6 +24,7 @@ struct vector {
 	int64_t at_s;                           /* 0: no timestamp */
 	int64_t tolerance_s;
 	const char *query, *url, *made;
+	json_t *list;                           /* what the texts are borrowed from */
 	int is_refused, is_first;               /* among those that hold are some to be refused; first of its provider */
 };
 
@@ -51,7 +52,7 @@ static char *header_text(json_t *headers)
 static void read_vectors(const char *path)
 {
 	json_error_t e;
-	json_t *list = json_load_file(path, 0, &e), *v;         /* kept: the vectors borrow */
+	json_t *list = json_load_file(path, 0, &e), *v;
 	char *provider = xcalloc(1, 64);
 	size_t i;
 
@@ -63,7 +64,7 @@ static void read_vectors(const char *path)
 		vectors[n_vectors++] = (struct vector){ .provider = provider, .secret = member(v, "secret"), .wrong = member(v, "wrong"),
 			.sig = slice_dup(slice_upto(slice_of(headers), strcspn(headers, ":"))), .headers = headers, .body = member(v, "body"),
 			.at_s = json_integer_value(json_object_get(v, "at")), .tolerance_s = json_integer_value(json_object_get(v, "tolerance")),
-			.query = member(v, "query"), .url = member(v, "url"), .made = member(v, "from"),
+			.query = member(v, "query"), .url = member(v, "url"), .made = member(v, "from"), .list = list,
 			.is_refused = json_is_true(json_object_get(v, "refused")), .is_first = i == 0 };
 	}
 }
