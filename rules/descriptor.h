@@ -122,6 +122,7 @@ struct provider {
 	int64_t ts_unit_ms, tolerance_ms;
 	struct piece pieces[PIECES_MAX];
 	size_t n_pieces;
+	int has_no_id;                  /* delivery = "none" */
 	int id_in_mac, retries, answer_status;
 	int64_t deadline_ms, keep_ms;
 	EVP_MAC *mac;                   /* KIND_HMAC */

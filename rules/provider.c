@@ -316,6 +316,11 @@ static void read_delivery(struct descriptor_reader *d, const struct node *table)
 	int is_list = n && n->kind == NODE_TABLE;
 	size_t parts = is_list ? n->n_items : n != NULL;
 
+	p->has_no_id = n && n->kind == NODE_STRING && slice_eq(n->text, SLICE("none"));
+	if (p->has_no_id) {
+		p->n_delivery = 1;                      /* of no source */
+		return;
+	}
 	if (parts > DELIVERY_MAX || (is_list && parts == 0)) {
 		descriptor_wrong(d, n, "delivery is a source, or a list of up to %d", DELIVERY_MAX);
 		return;

@@ -79,7 +79,7 @@ enum body_kind request_body_kind(const struct request_view *r);
 /* After verification. */
 struct identity {
 	char *event, *action;           /* native names; owned */
-	char *delivery_key;             /* header or digest; never empty */
+	char *delivery_key;             /* header or digest; empty: the sender has none (delivery = "none") */
 	struct buf json;                /* the document when it came as a form; else empty: the body is the document */
 	int answer_status;              /* not 0: a handshake, to be answered at once with this status and `answer` as */
 	struct buf answer;              /* text/plain, and not stored */

@@ -164,6 +164,10 @@ static int take_key(struct identifying *i, char **out)
 	CLEANUP(buf_fini) struct buf whole = BUF(BUF_UNLIMITED);
 	char hex[65];
 
+	if (p->has_no_id) {
+		*out = xstrdup("");
+		return 0;
+	}
 	if (p->n_delivery == 1)
 		return take_name(i, &p->delivery[0], "delivery's id", KEY_MAX_BYTES, out);
 	for (size_t k = 0; k < p->n_delivery; k++) {

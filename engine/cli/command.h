@@ -21,6 +21,7 @@ extern const struct command
 	cmd_explain,
 	cmd_test,
 	cmd_backtest,
+	cmd_import,
 	cmd_simulate,
 	cmd_watch,
 	cmd_jobs,

@@ -8,6 +8,7 @@ const struct command *const commands[] = {
 	&cmd_explain,
 	&cmd_test,
 	&cmd_backtest,
+	&cmd_import,
 	&cmd_simulate,
 	&cmd_watch,
 	&cmd_jobs,

@@ -278,8 +278,13 @@ static int identify(struct arrival *a)
 						 .delivery_key = intake_make_key(a->headers, a->view.n_headers) };
 		return 0;
 	}
-	if (provider_identify(p, &a->view, &a->identity, &e) == 0)
+	if (provider_identify(p, &a->view, &a->identity, &e) == 0) {
+		if (!*a->identity.delivery_key) {               /* a sender without ids: none of its deliveries is a duplicate */
+			free(a->identity.delivery_key);
+			a->identity.delivery_key = intake_make_key(a->headers, a->view.n_headers);
+		}
 		return 0;
+	}
 	int is_post = slice_eq(a->view.method, SLICE("POST"));
 	log_refusal(a->hook, is_post ? 400 : 405, e.msg);
 	return is_post ? refuse(a, 400, "Bad Request", e.msg) : refuse(a, 405, "Method Not Allowed", "a hook takes POST");

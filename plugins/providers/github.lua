@@ -2,7 +2,7 @@
 --
 -- The descriptor that explains all others. The first part says who may speak: where the signature is (`sig`), how it is
 -- written (`enc`; `pair` and `take`: of "sha256=…" the value), which bytes it covers (`signed`), where the event's name,
--- its action and the delivery's id are. A hook of content type "form" sends the JSON as the field `payload`, and signs
+-- its action and the delivery's id are (`delivery = "none"`: the sender has none, and nothing is a duplicate). A hook of content type "form" sends the JSON as the field `payload`, and signs
 -- the form. The id is not under the signature (`id_in_mac`), and GitHub never tries again by itself (`retry`).
 --
 -- The second part says what an event means. `fields` holds for every event: name = payload path, alternatives by '|', a

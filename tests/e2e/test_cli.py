@@ -22,7 +22,7 @@ def bare(*args):
 def test_help_and_mistakes():
     code, out, _ = bare("--help")
     assert code == 0
-    for command in ("serve", "check", "explain", "test", "backtest", "test", "simulate", "watch", "jobs", "logs", "cancel", "status", "version"):
+    for command in ("serve", "check", "explain", "test", "backtest", "import", "test", "simulate", "watch", "jobs", "logs", "cancel", "status", "version"):
         assert command in out, out
         code, text, _ = bare(command, "--help")
         assert code == 0 and command in text, (command, text)

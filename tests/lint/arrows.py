@@ -30,6 +30,7 @@ ONLY_IN = {
     "h2o.h": ["engine/front/http.c"],
     "pcre2.h": ["rules/regex.c"],
     "git2.h": ["engine/lua/git.c"],
+    "yaml.h": ["engine/cli/yaml_read.c"],
     "sqlite3.h": ["engine/store/"],
     "lua.h": ["engine/lua/", "engine/eval/"], "lauxlib.h": ["engine/lua/", "engine/eval/"], "lualib.h": ["engine/lua/", "engine/eval/"],
 }

@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests/lint"))
 import arrows       # noqa: E402
 
 # Libraries of others: who may link them.
-THIRD = {"h2o": {"front"}, "git2": {"lua"}, "lua": {"lua", "eval"}, "sqlite": {"store"}}
+THIRD = {"h2o": {"front"}, "git2": {"lua"}, "lua": {"lua", "eval"}, "sqlite": {"store"}, "yaml": {"cli"}}
 # A role's test executable and the modules that its entry must do without.
 ROLES = {"front": {"eval", "lua", "runner", "supervisor", "cli"}, "runner": {"rules", "store", "front", "lua", "eval", "secret", "dispatch"},
          "eval": {"store", "front", "lua", "runner", "secret", "dispatch", "journal"}, "lua": {"rules", "store", "front", "eval", "secret", "dispatch"}}
