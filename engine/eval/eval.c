@@ -4,7 +4,6 @@
 #include "eval/eval.h"
 
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -25,12 +24,22 @@ struct bundle {
 	struct buf decls, modules, providers;   /* the parts, as they grow */
 };
 
-/* What the alarm says: written before each file is run. */
-static char current_file[300];
+/* What the alarm says, a bundle of that one mistake: made before each file is run, as a handler may make nothing. */
+static char late_bundle[8192];
+static size_t late_len;
 
 static void note_current(const char *path)
 {
-	snprintf(current_file, sizeof current_file, "%s: still running after %d seconds", path, EVAL_DEADLINE_S);
+	CLEANUP(buf_fini) struct buf out = BUF(sizeof late_bundle);
+
+	buf_adds(&out, "{\"version\":1,\"files\":[],\"modules\":{},\"providers\":[],\"diags\":[{\"severity\":\"error\",\"file\":");
+	buf_add_json(&out, slice_of(path));
+	buf_addf(&out, ",\"line\":0,\"col\":0,\"end_col\":0,\"code\":\"E015\",\"text\":\"still running after %d seconds: a function of Lua's "
+		 "libraries does not come back\"}]}\n", EVAL_DEADLINE_S);
+	if (buf_is_over(&out))
+		return;                                 /* the one before stands */
+	memcpy(late_bundle, out.ptr, out.len);
+	late_len = out.len;
 }
 
 /* ---- the parts of a bundle ---- */
@@ -195,7 +204,7 @@ int eval_directory(const char *dir, struct buf *bundle, struct err *e)
 static void on_alarm(int signal_number)
 {
 	/* whether it arrives or not, this process ends here */
-	_exit(write(ROLE_FD, current_file, strnlen(current_file, sizeof current_file)) < 0 ? 2 : 1);
+	_exit(write(ROLE_FD, late_bundle, late_len) == (ssize_t)late_len ? 0 : 2);
 }
 
 static void confine(void)

@@ -12,6 +12,6 @@
  * EVAL_MAX_BUNDLE_BYTES (ERR_LIMIT). */
 int eval_directory(const char *dir, struct buf *bundle, struct err *e) MUST_USE;
 
-/* The role: `pushrod @eval DIR`, descriptor 3 the writing end of a pipe. Exit 0: the bundle was written to it; 1: one line
- * that says why there is none. */
+/* The role: `pushrod @eval DIR`, descriptor 3 the writing end of a pipe. Exit 0: the bundle was written to it, past the deadline
+ * one of that mistake alone; 1: one line that says why there is none. */
 int eval_main(int argc, char **argv);
