@@ -47,6 +47,7 @@ function secret(name) end
 ---@field action? pushrod.Test what follows the event's dot
 ---@field delivery? pushrod.Test the sender's id of the delivery
 ---@field received? pushrod.Test when it came, in UTC to the second, "2026-12-01T06:00:00Z"; the beginning of a time compares
+---@field rule? pushrod.Test on events of `job:`, `rule:` and `local:`: the rule whose job caused them
 ---@field repo? pushrod.Test the repository, with its owner
 ---@field owner? pushrod.Test whose repository it is
 ---@field branch? pushrod.Test the branch that was pushed (a pull request has `base` and `head`)
@@ -123,8 +124,9 @@ function secret(name) end
 ---@field not_after? string the last day on which it is good
 
 ---@class pushrod.rule
----@field on pushrod.EventName|(pushrod.EventName)[] the events it listens to
----@field when "always"|pushrod.when|pushrod.when[] what must hold of them; "always" for all of them
+---@field on? pushrod.EventName|(pushrod.EventName)[] the events it listens to; a rule has this, or cron, or both
+---@field when? "always"|pushrod.when|pushrod.when[] what must hold of them; "always" for all of them; to be written wherever on is
+---@field cron? string|(string)[]|pushrod.rule.cron when it fires by itself, whatever when says; at most once for each moment
 ---@field unknown? "skip" "skip": do not fire on what the payload cannot tell; without it the rule fires, and says so
 ---@field enabled? boolean false: the rule is checked, listed and explained, and never fires
 ---@field matrix? table<string, any>[]|table<string, (string|number|boolean)[]> one job for each cell: a list of cells, each perhaps with a `when`, or a product of values
@@ -137,6 +139,12 @@ function secret(name) end
 ---@field steps? (pushrod.rule.steps)[] what is done, one after the other
 ---@field filter? fun(event: pushrod.Event): boolean, string? a last test in Lua, when the job starts: false, and why, end it as skipped; it has the event and 50 million instructions
 ---@field run? fun(job: pushrod.Job) what is done, as a Lua function
+
+---@class pushrod.rule.cron
+---@field [integer] string minute, hour, day of month, month, day of week; or @hourly, @daily, @weekly, @monthly, @yearly
+---@field zone? string the time zone whose clock it follows; UTC unless said
+---@field missed? "once"|"skip"|"all" what was due while the server was down: "once" (the last of it, unless said), "skip", or "all" (the newest 100)
+---@field jitter? string fire later by up to this much, always the same for one rule and moment
 
 ---@class pushrod.rule.once
 ---@field key string what is to be met only once; {field} is the event's
@@ -168,6 +176,7 @@ function secret(name) end
 ---@field action string what follows the event's dot
 ---@field delivery string the sender's id of the delivery
 ---@field received string when it came, in UTC to the second, "2026-12-01T06:00:00Z"; the beginning of a time compares
+---@field rule string on events of `job:`, `rule:` and `local:`: the rule whose job caused them
 ---@field repo? string the repository, with its owner
 ---@field owner? string whose repository it is
 ---@field branch? string the branch that was pushed (a pull request has `base` and `head`)
@@ -231,6 +240,7 @@ function secret(name) end
 ---@field event pushrod.Event the event's fields, as `when` knows them; one that is missing is nil
 ---@field payload table the sender's JSON; a null member is nil
 ---@field headers table<string, string> of the delivery's request
+---@field cause table? where a job caused the event (`job:`, `rule:`, `local:`): its rule, job, delivery, state, outputs, depth, event
 ---@field matrix table<string, string|number|boolean>? the values of this job's cell, where the rule has a matrix
 ---@field rule string the rule's name
 ---@field id integer the job's number
@@ -310,6 +320,16 @@ function Job:tmp() end
 ---Runs when the job ends, however it ends; the last one first; 30 seconds for all.
 ---@param fn fun()
 function Job:defer(fn) end
+
+---A value that stays with the job: rules that it causes find it in job.cause.outputs. At most 32.
+---@param name string
+---@param value any what JSON has a form for; 8 KiB at most
+function Job:output(name, value) end
+
+---An event for rules with on = "local:NAME". It happens when the job ends, however that is, and once. At most 16.
+---@param name string
+---@param data? table becomes the payload; 16 KiB at most
+function Job:emit(name, data) end
 
 ---Ends the job as failed; pcall does not stop it.
 ---@param why? string

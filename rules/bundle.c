@@ -3,6 +3,9 @@
 
 #include <stdlib.h>
 
+#include "base/hex.h"
+#include "rules/zone.h"
+
 static struct slice text_of(const json_t *v)
 {
 	return (struct slice){ json_string_value(v), json_string_length(v) };
@@ -79,6 +82,24 @@ static int read_diags(const struct bundle *b, struct diags *d, struct err *e)
 	return 0;
 }
 
+/* "zones":{"Europe/Berlin":"base64 of its TZif file"}: those that rules name. */
+static int read_zones(struct ruleset *rs, const struct bundle *b, struct err *e)
+{
+	json_t *list = json_object_get(b->root, "zones"), *v;
+	const char *name;
+
+	rs->zones = xcalloc(json_object_size(list) + 1, sizeof *rs->zones);
+	json_object_foreach(list, name, v) {
+		CLEANUP(buf_fini) struct buf bytes = BUF(ZONE_MAX_BYTES);
+		struct named_zone *z = &rs->zones[rs->n_zones];
+		if (base64_parse(text_of(v), &bytes) < 0 || zone_parse(buf_slice(&bytes), &z->zone, e) < 0)
+			return err_set(e, ERR_INPUT, "the bundle's time zone '%s' is malformed", name);
+		z->name = arena_str(rs->arena, slice_of(name));
+		rs->n_zones++;
+	}
+	return 0;
+}
+
 static int read_descriptors(struct bundle *b, const json_t *list, struct err *e)
 {
 	json_t *v;
@@ -147,7 +168,7 @@ int bundle_read(struct slice text, struct ruleset *rs, struct bundle *b, struct 
 		return err_set(e, ERR_INPUT, "the bundle is not JSON: line %d: %s", at.line, at.text);
 	if (json_integer_value(json_object_get(b->root, "version")) != 1)
 		return err_set(e, ERR_INPUT, "the bundle is of another version than 1");
-	if (read_diags(b, diags, e) < 0 || read_files(rs, b, e) < 0)
+	if (read_diags(b, diags, e) < 0 || read_files(rs, b, e) < 0 || read_zones(rs, b, e) < 0)
 		return -1;
 	return read_providers(rs, b, diags, e);
 }

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "rules/checker.h"
+#include "rules/cron.h"
 
 #define NAME_MAX_BYTES 100
 
@@ -126,6 +127,7 @@ static enum node_kind lua_kind(enum schema_kind kind)
 	switch (kind) {
 	case SCHEMA_STRING: case SCHEMA_DURATION: case SCHEMA_SIZE: case SCHEMA_WORD: case SCHEMA_DATE: case SCHEMA_ADDRESS:
 	case SCHEMA_PATH: case SCHEMA_NAME: case SCHEMA_TEMPLATE: case SCHEMA_PROVIDER: case SCHEMA_EVENT:
+	case SCHEMA_CRON:
 		return NODE_STRING;
 	case SCHEMA_INTEGER:
 		return NODE_INTEGER;
@@ -256,6 +258,18 @@ static void check_secret(struct checker *c, const struct node *n)
 		check_say(c, n, "E122", "%s", why.msg);
 }
 
+static void check_cron(struct checker *c, const char *key, const struct node *n)
+{
+	struct cron unused;
+	char hint[HINT_BYTES];
+	struct err e;
+
+	if (cron_parse(n->text, &unused, &e) == 0)
+		return;
+	check_hint(slice_trim(n->text), cron_words, hint);
+	check_say(c, n, "E118", "%s: %s%s", key, e.msg, slice_starts(slice_trim(n->text), SLICE("@")) ? hint : "");
+}
+
 static void check_string(struct checker *c, const char *key, const struct schema_type *t, const struct node *n)
 {
 	if (t->kind == SCHEMA_DURATION || t->kind == SCHEMA_SIZE)
@@ -266,6 +280,8 @@ static void check_string(struct checker *c, const char *key, const struct schema
 		check_provider(c, n);
 	else if (t->kind == SCHEMA_EVENT)
 		check_event(c, n);
+	else if (t->kind == SCHEMA_CRON)
+		check_cron(c, key, n);
 	else if (t->kind == SCHEMA_TEMPLATE)
 		check_template(c, n);
 	else if (t->kind == SCHEMA_STRING && (int64_t)n->text.len < t->min)
@@ -380,12 +396,14 @@ static void check_items(struct checker *c, const char *what, const struct schema
 {
 	if (n->n_items && !t->item)
 		check_say(c, n->items[0], "E107", "%s is a table of keys: this value has none", what);
-	else if (n->n_items > 1)
+	else if (n->n_items > 1 && !t->takes_many)
 		check_say(c, n->items[1], "E107", "only the %s stands without a key in '%s': this value needs one", t->item->name, what);
 	else if (!n->n_items && t->item && t->item->is_required)
 		check_say(c, n, "E102", "%s: the %s is missing: write { %s, … }", what, t->item->name, t->item->example);
 	if (n->n_items && t->item)
 		check_value(c, t->item->name, t->item->types, n->items[0]);
+	for (size_t i = 1; i < n->n_items && t->takes_many; i++)
+		check_value(c, t->item->name, t->item->types, n->items[i]);
 }
 
 static void check_step(struct checker *c, const struct node *n)
@@ -432,13 +450,26 @@ static void check_required(struct checker *c, const struct check_decl *d, const 
 		const struct schema_key *k = &t->keys[i];
 		if (!k->is_required || node_get(d->value, k->name) || has_unknown_near(t, d->value, k->name))
 			continue;
-		if (strcmp(k->name, "when") == 0)
-			say_decl(c, d, "E108", "rule '" SLICE_FMT "' has no when: say which events it is for, or write when = \"always\"",
-				 SLICE_ARG(d->name));
-		else
-			say_decl(c, d, "E102", SLICE_FMT " '" SLICE_FMT "' has no %s: write %s = %s", SLICE_ARG(d->kind),
-				 SLICE_ARG(d->name), k->name, k->name, k->example);
+		say_decl(c, d, "E102", SLICE_FMT " '" SLICE_FMT "' has no %s: write %s = %s", SLICE_ARG(d->kind),
+			 SLICE_ARG(d->name), k->name, k->name, k->example);
 	}
+}
+
+/* `when` belongs to `on`: a schedule has nothing to test. */
+static void check_causes(struct checker *c, const struct check_decl *d, const struct schema_table *t)
+{
+	int has_on = node_get(d->value, "on") || has_unknown_near(t, d->value, "on");
+	int has_cron = node_get(d->value, "cron") || has_unknown_near(t, d->value, "cron");
+	const struct node *when = node_get(d->value, "when");
+
+	if (!has_on && !has_cron)
+		say_decl(c, d, "E102", "rule '" SLICE_FMT "' has no on: write on = %s, or cron = %s", SLICE_ARG(d->name),
+			 schema_key_find(t, SLICE("on"))->example, schema_key_find(t, SLICE("cron"))->example);
+	else if (has_on && !when && !has_unknown_near(t, d->value, "when"))
+		say_decl(c, d, "E108", "rule '" SLICE_FMT "' has no when: say which events it is for, or write when = \"always\"",
+			 SLICE_ARG(d->name));
+	else if (!has_on && when)
+		check_say(c, when, "E109", "when tests the events of `on`, and this rule has cron alone: a schedule fires by itself");
 }
 
 static void check_rule(struct checker *c, const struct check_decl *d, const struct schema_table *t)
@@ -446,6 +477,7 @@ static void check_rule(struct checker *c, const struct check_decl *d, const stru
 	int has_run = node_get(d->value, "run") || has_unknown_near(t, d->value, "run");
 	int has_steps = node_get(d->value, "steps") || has_unknown_near(t, d->value, "steps");
 
+	check_loop(c, node_get(d->value, "when"));
 	if (has_run && has_steps)
 		say_decl(c, d, "E109", "rule '" SLICE_FMT "' has both run and steps: it can have only one", SLICE_ARG(d->name));
 	else if (!has_run && !has_steps)
@@ -511,13 +543,16 @@ static void check_decl(struct checker *c, const struct check_decl *d)
 	int is_rule = s->table == schema_decl_find(SLICE("rule"))->table;
 	c->on = is_rule ? node_get(d->value, "on") : NULL;
 	c->matrix = is_rule ? node_get(d->value, "matrix") : NULL;
+	c->cron = is_rule ? node_get(d->value, "cron") : NULL;
 	c->rule = d->name;
 	check_table(c, s->kind, s->table, d->value);
 	check_required(c, d, s->table);
-	if (is_rule)
+	if (is_rule) {
+		check_causes(c, d, s->table);
 		check_rule(c, d, s->table);
-	else if (s->has_name)
+	} else if (s->has_name) {
 		check_source_decl(c, d, s->table);
+	}
 }
 
 /* ---- names given twice ---- */

@@ -151,13 +151,41 @@ static void check_native(struct checker *c, const struct node *word, const struc
 			   SLICE_ARG(head_of(event)), SLICE_ARG(s->name), near);
 }
 
+/* "job:succeeded": the states that a job ends in. "rule:finished". "local:NAME", whatever rules emit. */
+static void check_inner(struct checker *c, const struct node *word, struct slice source, struct slice event)
+{
+	static const char *const jobs[] = { "succeeded", "failed", "errored", "timed_out", "cancelled", "skipped", "superseded", "refused",
+					    "lost", "*", NULL };
+	static const char *const rules[] = { "succeeded", "failed", "finished", NULL };
+	int is_rule = slice_eq(source, SLICE("rule"));
+	char hint[HINT_BYTES];
+
+	if (slice_eq(source, SLICE("cron"))) {
+		check_say(c, word, "E114", "a schedule is no event to listen to: write cron = \"0 3 * * *\" beside on, or in its place");
+		return;
+	}
+	if (slice_eq(source, SLICE("local"))) {
+		if (!slice_eq(event, SLICE("*")) && !schema_name_is_valid(event))
+			check_say(c, word, "E114", "the name of a local event is made of letters, digits, '.', '_' and '-', not \"" SLICE_FMT "\"",
+				  SLICE_ARG(slice_upto(event, 80)));
+		return;
+	}
+	for (const char *const *w = is_rule ? rules : jobs; *w; w++)
+		if (slice_eq(event, slice_of(*w)))
+			return;
+	check_hint(event, is_rule ? rules : jobs, hint);
+	check_say(c, word, "E114", is_rule ? "'rule:" SLICE_FMT "' never happens: a rule's jobs end as rule:succeeded or rule:failed, and as "
+		  "rule:finished in any case%s" : "'job:" SLICE_FMT "' never happens: a job ends in a state%s",
+		  SLICE_ARG(slice_upto(event, 40)), hint);
+}
+
 static void check_qualified(struct checker *c, const struct node *word, struct slice source, struct slice event)
 {
 	const struct check_source *s = source_find(c, source);
 
 	for (const char *const *r = schema_reserved_sources; *r; r++)
 		if (slice_eq(source, slice_of(*r))) {
-			check_say(c, word, "E114", "this version has no '%s:' events yet", *r);
+			check_inner(c, word, source, event);
 			return;
 		}
 	if (event.len == 0)
@@ -257,6 +285,8 @@ static void check_hole(struct checker *c, const struct node *text, struct slice 
 		check_hole_on(c, text, field, c->on);
 	for (size_t i = 0; c->on && c->on->kind == NODE_TABLE && i < c->on->n_items; i++)
 		check_hole_on(c, text, field, c->on->items[i]);
+	if (c->cron && !c->on)
+		check_say(c, text, "E115", "{%s} is never there when a schedule fires", field_name((enum field_id)field));
 }
 
 void check_template(struct checker *c, const struct node *text)
@@ -276,4 +306,50 @@ void check_template(struct checker *c, const struct node *text)
 		case TEMPLATE_TEXT:
 			break;
 		}
+}
+
+/* ---- loops ---- */
+
+/* The test of `rule` in a table of conditions, wherever it stands; NULL: none. */
+static const struct node *rule_test(const struct node *when)
+{
+	const struct node *found = NULL;
+
+	if (!when || when->kind != NODE_TABLE)
+		return NULL;
+	for (size_t i = 0; i < when->n_items && !found; i++)
+		found = rule_test(when->items[i]);
+	for (size_t i = 0; i < when->n_members && !found; i++)
+		found = slice_eq(when->members[i].key, SLICE("rule")) ? when->members[i].value : rule_test(when->members[i].value);
+	return found;
+}
+
+static int names(const struct node *test, struct slice rule)
+{
+	if (test->kind == NODE_STRING)
+		return slice_eq(test->text, rule) || slice_eq(test->text, SLICE("*")) || slice_eq(test->text, SLICE("**"));
+	for (size_t i = 0; test->kind == NODE_TABLE && i < test->n_items; i++)
+		if (names(test->items[i], rule))
+			return 1;
+	return 0;
+}
+
+static int hears_of_jobs(const struct node *word)
+{
+	return word->kind == NODE_STRING && (slice_starts(word->text, SLICE("job:")) || slice_starts(word->text, SLICE("rule:")));
+}
+
+void check_loop(struct checker *c, const struct node *when)
+{
+	const struct node *heard = c->on && hears_of_jobs(c->on) ? c->on : NULL, *test = rule_test(when);
+
+	for (size_t i = 0; c->on && c->on->kind == NODE_TABLE && i < c->on->n_items && !heard; i++)
+		heard = hears_of_jobs(c->on->items[i]) ? c->on->items[i] : NULL;
+	if (!heard)
+		return;
+	if (!test)
+		check_warn(c, heard, "W119", "rule '" SLICE_FMT "' hears of its own jobs too, and may cause itself again: say whose are meant, "
+			   "as in when = { rule = \"docs\" } or { rule = { ne = \"" SLICE_FMT "\" } }", SLICE_ARG(c->rule), SLICE_ARG(c->rule));
+	else if (names(test, c->rule))
+		check_warn(c, test, "W119", "rule '" SLICE_FMT "' waits for its own jobs: it causes itself again and again", SLICE_ARG(c->rule));
 }

@@ -7,7 +7,7 @@ struct checker {
 	const struct check_file *file;
 	const struct check_context *ctx;
 	struct diags *out;
-	const struct node *on;          /* of the rule being checked; NULL outside of rules */
+	const struct node *on, *cron;   /* of the rule being checked; NULL outside of rules */
 	const struct node *matrix;      /* of that rule, NULL without */
 	struct slice rule;              /* its name */
 };
@@ -34,5 +34,7 @@ void check_template(struct checker *c, const struct node *text);
 /* check_matrix.c: the matrix itself; the name x of {matrix.x}. */
 void check_matrix(struct checker *c, const struct node *matrix);
 void check_matrix_name(struct checker *c, const struct node *text, struct slice name);
+/* Warn where the rule hears of its own jobs, and so could go round for ever. */
+void check_loop(struct checker *c, const struct node *when);
 uint64_t check_event_fields(const struct checker *c, struct slice word);
 uint64_t check_fields_of_on(const struct checker *c);

@@ -184,6 +184,26 @@ static int compile_sources(struct compiler *c, const struct bundle *b)
 	return bad;
 }
 
+/* The usage of sources without a provider serves them: usages[0]. */
+static void make_inner(struct ruleset *rs)
+{
+	static const char *const names[INNER_COUNT] = { "cron", "job", "rule", "local" };
+
+	for (size_t i = 0; i < INNER_COUNT; i++)
+		rs->inner[i] = (struct source){ .name = names[i], .usage = &rs->usages[0], .is_open = 1 };
+}
+
+/* One event tells of the end of a rule's jobs, finished.succeeded or the like: "rule:succeeded" is a name for a part of it. */
+static struct slice whole_name(struct arena *a, struct slice event)
+{
+	CLEANUP(buf_fini) struct buf name = BUF(BUF_UNLIMITED);
+
+	if (!slice_eq(event, SLICE("succeeded")) && !slice_eq(event, SLICE("failed")))
+		return event;
+	buf_addf(&name, "finished." SLICE_FMT, SLICE_ARG(event));
+	return arena_copy(a, buf_slice(&name));
+}
+
 /* "github:push": the source before the first colon; without one, any source. */
 static int pattern_compile(struct compiler *c, const struct node *n, struct pattern *out)
 {
@@ -198,8 +218,10 @@ static int pattern_compile(struct compiler *c, const struct node *n, struct patt
 	}
 	if (out->event.len == 0)
 		return compile_error(c, n, "'%s' names no event", out->text);
-	if (out->source.len && !ruleset_source_find(c->rs, out->source))
+	if (out->source.len && !ruleset_source_find(c->rs, out->source) && !inner_find(c->rs, out->source))
 		return compile_error(c, n, "there is no source '" SLICE_FMT "'", SLICE_ARG(out->source));
+	if (slice_eq(out->source, SLICE("rule")))
+		out->event = whole_name(c->rs->arena, out->event);
 	if (slice_chr(out->event, '*') >= 0 && (out->source.len == 0 || out->event.len != 1))
 		return compile_error(c, n, "'*' stands for all events of one source, as in \"github:*\", and nowhere else");
 	return 0;
@@ -250,8 +272,8 @@ static int rule_compile(struct compiler *c, const struct decl *d, struct rule *r
 	const struct node *enabled = node_get(value, "enabled");
 	r->is_disabled = enabled && !enabled->integer;
 	r->forks = forks_of(node_get(value, "forks"));
-	return on_compile(c, node_get(value, "on"), r) | condition_compile(c, node_get(value, "when"), &r->when) |
-	       matrix_compile(c, node_get(value, "matrix"), r) |
+	return on_compile(c, node_get(value, "on"), r) | schedule_compile(c, node_get(value, "cron"), r) |
+	       condition_compile(c, node_get(value, "when"), &r->when) | matrix_compile(c, node_get(value, "matrix"), r) |
 	       once_compile(c, node_get(value, "once"), r) | steps_compile(c, value, r);
 }
 
@@ -274,7 +296,7 @@ static int is_used(const struct ruleset *rs, const struct usage *u)
 	for (size_t i = 0; i < rs->n_sources; i++)
 		if (rs->sources[i].usage == u)
 			return 1;
-	return 0;
+	return u == rs->inner[0].usage;
 }
 
 static int build_usages(struct compiler *c)
@@ -307,6 +329,7 @@ static int compile_all(struct compiler *c, const struct bundle *b)
 {
 	if (!has_values(c, b))
 		return -1;
+	make_inner(c->rs);
 	if (compile_config(c, b) | compile_sources(c, b))
 		return -1;
 	if (compile_rules(c, b) < 0 || build_usages(c) < 0)

@@ -19,7 +19,7 @@ enum subject_kind {
 	SUBJECT_HEADER,                 /* by name, in lower case */
 	SUBJECT_QUERY,                  /* by name */
 };
-enum event_fact { FACT_SOURCE, FACT_PROVIDER, FACT_EVENT, FACT_ACTION, FACT_DELIVERY, FACT_RECEIVED, FACT_COUNT };
+enum event_fact { FACT_SOURCE, FACT_PROVIDER, FACT_EVENT, FACT_ACTION, FACT_DELIVERY, FACT_RECEIVED, FACT_RULE, FACT_COUNT };
 extern const char *const event_fact_names[FACT_COUNT];
 
 struct subject {
@@ -81,6 +81,7 @@ struct rule {
 	int checkout, has_run, has_filter;
 	struct { const char *key; int64_t within_ms; } once;   /* key NULL without */
 	enum forks { FORKS_APPROVE, FORKS_LIMITED, FORKS_TRUST, FORKS_IGNORE } forks;
+	struct schedule *schedule;      /* NULL: without cron */
 	int is_disabled;                /* enabled = false */
 	int skips_unknown;              /* unknown = "skip" */
 };
@@ -107,6 +108,7 @@ struct source {
 
 struct source_file { const char *path; struct slice text; };
 struct module { const char *name; struct slice text; };
+struct named_zone { const char *name; struct zone *zone; };     /* zone owned */
 
 struct ruleset {
 	int refs;                       /* atomic */
@@ -115,9 +117,11 @@ struct ruleset {
 	struct config config;
 	struct source_file *files;
 	struct module *modules;
-	size_t n_files, n_modules;
+	struct named_zone *zones;
+	size_t n_files, n_modules, n_zones;
 	struct usage *usages;
 	struct source *sources;
+	struct source inner[INNER_COUNT];       /* what no sender brings: cron, job:, rule:, local: */
 	size_t n_usages, n_sources;
 	struct rule *rules;             /* in file order */
 	struct paths *headers, *query;  /* what rules ask of them */
@@ -140,6 +144,7 @@ void config_default(struct config *c);
 int config_compile(struct compiler *c, const struct node *value);
 int source_compile(struct compiler *c, const struct node *value, struct source *out);
 int condition_compile(struct compiler *c, const struct node *when, struct cond *out);
+int schedule_compile(struct compiler *c, const struct node *cron, struct rule *r);
 int steps_compile(struct compiler *c, const struct node *value, struct rule *r);         /* steps, env, secrets, run */
 int matrix_compile(struct compiler *c, const struct node *matrix, struct rule *r);      /* MATRIX may be NULL */
 const struct cell *cell_find(const struct rule *r, struct slice text);                  /* NULL where there is none */
@@ -147,6 +152,7 @@ const char *cell_value(const struct cell *cell, struct slice name);             
 uint32_t subject_intern(struct compiler *c, enum subject_kind kind, int number, struct slice name);
 uint32_t question_intern(struct compiler *c, uint32_t subject, struct predicate *p);     /* P is taken */
 void interned_free(struct compiler *c);
+const struct source *inner_find(const struct ruleset *rs, struct slice name);    /* or NULL */
 int usage_build(struct ruleset *rs, struct usage *u, struct err *e);
 void usage_fini(struct usage *u);
 

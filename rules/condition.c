@@ -7,7 +7,7 @@
 #include "rules/paths.h"
 #include "rules/schema.h"
 
-const char *const event_fact_names[FACT_COUNT] = { "source", "provider", "event", "action", "delivery", "received" };
+const char *const event_fact_names[FACT_COUNT] = { "source", "provider", "event", "action", "delivery", "received", "rule" };
 
 static int event_fact_find(struct slice name)
 {

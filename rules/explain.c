@@ -150,6 +150,8 @@ static const char *verdict(struct match *m, const struct rule *r, enum truth t)
 
 	if (r->is_disabled)
 		return "not enabled";
+	if (m->delivery.only)
+		return "match";
 	if (match_is_ignored(m, r))
 		return "no match, as it is from a fork, or may be, and forks = \"ignore\"";
 	if (match_holds(m, r, &r->when) && !match_runs_any_cell(m, r))
@@ -175,6 +177,11 @@ static void explain_rule(struct paper *p, const struct rule *r)
 	row_head(p, TRUTH_YES, "on");
 	event_name(p->m, p->out);
 	buf_addc(p->out, '\n');
+	if (p->m->delivery.only) {
+		row_head(p, TRUTH_YES, "when");
+		buf_adds(p->out, "not asked: this was meant for the rule\n");
+		return;
+	}
 	if (n == 0) {
 		row_head(p, TRUTH_YES, "when");
 		buf_adds(p->out, "always\n");
@@ -208,6 +215,17 @@ static void others(struct paper *p, const struct rule_list *listen)
 	buf_adds(p->out, told < n ? ", …\n" : "\n");
 }
 
+/* All that listen; or the one that it was meant for. */
+static void listeners(const struct match *m, struct rule_list *out)
+{
+	if (!m->delivery.only) {
+		index_rules(m->rs->index, &m->listening, out);
+		return;
+	}
+	*out = (struct rule_list){ xmalloc(sizeof *out->list), 1, 1 };
+	out->list[0] = (uint32_t)(m->delivery.only - m->rs->rules);
+}
+
 /* RULE is of the set, and not among those that listen. */
 static void explain_deaf(struct paper *p, const struct rule *r)
 {
@@ -238,7 +256,7 @@ void match_explain_rule(const struct match *m, const struct rule *r, struct buf 
 	struct paper p = { .m = (struct match *)(uintptr_t)m, .out = out, .colour = colour, .name_width = columns(slice_of(r->name)) };
 	struct rule_list listen;
 
-	index_rules(m->rs->index, &m->listening, &listen);
+	listeners(m, &listen);
 	if (listens(&listen, m, r))
 		explain_rule(&p, r);
 	else
@@ -251,7 +269,7 @@ void match_explain(const struct match *m, struct buf *out, int colour)
 	struct paper p = { .m = (struct match *)(uintptr_t)m, .out = out, .colour = colour };
 	struct rule_list listen;
 
-	index_rules(m->rs->index, &m->listening, &listen);
+	listeners(m, &listen);
 	for (size_t i = 0; i < listen.n; i++) {
 		size_t w = columns(slice_of(m->rs->rules[listen.list[i]].name));
 		p.name_width = w > p.name_width && w <= LABEL_MAX ? w : p.name_width;
@@ -359,7 +377,7 @@ static void explain_json(const struct match *m, const struct rule *only, struct 
 	struct rule_list listen;
 	int told = 0;
 
-	index_rules(m->rs->index, &m->listening, &listen);
+	listeners(m, &listen);
 	buf_addc(out, '{');
 	add_text(out, "source", m->delivery.source->name);
 	buf_addc(out, ',');

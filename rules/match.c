@@ -174,6 +174,8 @@ int match_is_untrusted(const struct match *m)
 {
 	const struct field *fork = &m->normal.field[FIELD_FORK];
 
+	if (m->cause && cause_is_untrusted(m->cause))
+		return 1;
 	switch (fork->state) {
 	case FIELD_MISSING: return strcmp(m->normal.event, "pull_request") == 0;
 	case FIELD_PRESENT: return fork->n == 0 || fork->list[0].kind != VALUE_FALSE;
@@ -189,6 +191,8 @@ int match_is_ignored(const struct match *m, const struct rule *r)
 
 int match_would_fire(struct match *m, const struct rule *r)
 {
+	if (m->delivery.only)
+		return m->delivery.only == r && !r->is_disabled;
 	return !r->is_disabled && !match_is_ignored(m, r) && match_holds(m, r, &r->when) && match_runs_any_cell(m, r);
 }
 
@@ -218,6 +222,8 @@ static void set_facts(struct match *m)
 	struct slice common = slice_of(m->normal.event);
 
 	say_when(d->received_ms, m->received);
+	if (d->planned_ms)
+		say_when(d->planned_ms, m->planned);
 	m->event = slice_dup(common.len ? common : d->event);
 	m->action = slice_dup(common.len ? m->normal.action : d->action);
 	const struct slice texts[FACT_COUNT] = {
@@ -227,6 +233,7 @@ static void set_facts(struct match *m)
 		[FACT_ACTION] = slice_of(m->action),
 		[FACT_DELIVERY] = slice_of(d->delivery_key),
 		[FACT_RECEIVED] = slice_of(m->received),
+		[FACT_RULE] = m->cause ? cause_rule(m->cause) : SLICE_NULL,
 	};
 	for (int i = 0; i < FACT_COUNT; i++)
 		m->facts[i] = (struct value){ .kind = VALUE_STRING, .text = texts[i] };
@@ -263,12 +270,26 @@ static int may_hold(void *arg, uint32_t question)
 	return match_answer(arg, question) != TRUTH_NO;
 }
 
+/* It was meant for this rule: all its cells run. */
+static void fire_only(struct match *m, const struct rule *r)
+{
+	m->fired = xmalloc(sizeof *m->fired);
+	m->fired[0] = (struct fired){ .rule = (uint32_t)(r - m->rs->rules), .truth = TRUTH_YES, .n_cells = (uint32_t)r->n_cells };
+	m->n_fired = 1;
+	for (uint32_t i = 0; i < r->n_cells; i++)
+		add_cell(m, i);
+}
+
 static void evaluate(struct match *m)
 {
 	struct rule_list *c = &m->candidates;
 	const struct index_asks asks = { look, may_hold, m };
 
 	m->answers = xcalloc(m->rs->n_questions / 32 + 1, sizeof *m->answers);
+	if (m->delivery.only) {
+		fire_only(m, m->delivery.only);
+		return;
+	}
 	index_candidates(m->rs->index, &m->listening, &asks, c);
 	m->fired = xmalloc((c->n + 1) * sizeof *m->fired);
 	for (size_t i = 0; i < c->n; i++) {
@@ -289,17 +310,22 @@ int ruleset_match(const struct ruleset *rs, const struct delivery_view *d, struc
 	m->query_json = BUF(EXTRACT_MAX_BYTES);
 	m->knows_payload = index_may_listen(rs->index, &names);
 	const struct projection *p = m->knows_payload ? &u->all : &u->fields;
-	if (extract(p->paths, d->json, &m->values, e) < 0) {
+	if ((d->cause_json.len && cause_parse(d->cause_json, &m->cause, e) < 0) || extract(p->paths, d->json, &m->values, e) < 0) {
 		match_free(m);
 		return -1;
 	}
 	m->normal.event = "";
 	if (p->mapping)
 		provider_normalise(p->mapping, d->event, d->action, m->values, &m->normal);
+	else if (m->cause)
+		cause_fields(m->cause, &m->normal);
 	set_facts(m);
 	names.common = slice_of(m->normal.event);
 	names.common_action = m->normal.action;
-	index_listening(rs->index, &names, &m->listening);
+	if (!d->only)
+		index_listening(rs->index, &names, &m->listening);
+	if (source_is_inner(d->source))
+		m->normal.event = m->event;     /* these words are the language's own */
 	evaluate(m);
 	*out = m;
 	return 0;
@@ -309,8 +335,8 @@ void match_free(struct match *m)
 {
 	if (!m)
 		return;
-	if (m->event && m->delivery.source->usage->provider)
-		normal_fini(&m->normal);
+	normal_fini(&m->normal);
+	cause_free(m->cause);
 	values_free(m->values);
 	values_free(m->headers);
 	values_free(m->query);

@@ -1,5 +1,6 @@
 /* rules/matching.h - the inside of a match, for match.c, which makes it, and for those that put it into words. */
 #pragma once
+#include "rules/cause.h"
 #include "rules/compiled.h"
 #include "rules/index.h"
 
@@ -14,8 +15,9 @@ struct match {
 	int knows_payload;              /* whether the rules' own paths were extracted, or the fields alone */
 	struct values *values;
 	struct normal normal;
+	struct cause *cause;            /* owned; NULL where the delivery names none */
 	struct value facts[FACT_COUNT];
-	char received[32];
+	char received[32], planned[32]; /* planned: "" where no schedule is behind it */
 	struct values *headers, *query; /* read when first asked for; NULL: not yet, or not known */
 	struct buf query_json;
 	int has_headers, has_query;     /* they were read */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "rules/compiled.h"
+#include "rules/schedule.h"
 #include "rules/template.h"
 
 /* ---- compile ---- */
@@ -202,6 +203,10 @@ void rule_describe_json(const struct rule *r, struct buf *out)
 	for (size_t i = 0; i < r->n_cells; i++) {
 		buf_adds(out, i ? "," : "");
 		buf_add_json(out, slice_of(r->cells[i].text));
+	}
+	if (r->schedule) {
+		buf_adds(out, "],\"cron\":[");
+		buf_add_json(out, slice_of(schedule_text(r->schedule)));
 	}
 	buf_adds(out, r->is_disabled ? "],\"enabled\":false}" : "]}");
 }

@@ -27,7 +27,7 @@ static void add_type(const struct told_tables *all, const struct schema_type *t,
 {
 	switch (t->kind) {
 	case SCHEMA_STRING: case SCHEMA_DURATION: case SCHEMA_SIZE: case SCHEMA_DATE: case SCHEMA_ADDRESS: case SCHEMA_PATH:
-	case SCHEMA_NAME: case SCHEMA_TEMPLATE: case SCHEMA_PROVIDER:
+	case SCHEMA_NAME: case SCHEMA_TEMPLATE: case SCHEMA_PROVIDER: case SCHEMA_CRON:
 		buf_adds(out, "string");
 		return;
 	case SCHEMA_EVENT: buf_adds(out, "pushrod.EventName"); return;
@@ -69,7 +69,7 @@ static void add_table(const struct told_tables *all, const struct told_table *t,
 {
 	buf_addf(out, "\n---@class pushrod.%s\n", t->name);
 	if (t->table->item) {
-		buf_adds(out, "---@field [1] ");
+		buf_adds(out, t->table->takes_many ? "---@field [integer] " : "---@field [1] ");
 		add_types(all, t->table->item->types, out);
 		buf_addf(out, "%s %s\n", t->table->item->is_required ? "" : "|nil", t->table->item->doc);
 	}

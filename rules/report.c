@@ -65,6 +65,18 @@ void match_event_json(const struct match *m, struct buf *out)
 	add_member(out, "native", d->event.ptr ? d->event : SLICE(""));
 	add_member(out, "delivery", slice_of(d->delivery_key ? d->delivery_key : ""));
 	add_member(out, "received", slice_of(m->received));
+	if (m->planned[0])
+		add_member(out, "planned", slice_of(m->planned));
+	if (d->only) {
+		add_member(out, "only", SLICE_NULL);
+		buf_adds(out, "{\"file\":");
+		buf_add_json(out, slice_of(d->only->file));
+		buf_adds(out, ",\"rule\":");
+		buf_add_json(out, slice_of(d->only->name));
+		buf_addc(out, '}');
+	}
+	if (m->cause)
+		add_member(out, "rule", m->facts[FACT_RULE].text);
 	for (int f = 0; f < FIELD_COUNT; f++) {
 		add_field(m, f, out);
 		unknown |= m->normal.field[f].state == FIELD_UNKNOWN;
@@ -154,6 +166,10 @@ void match_why_json(const struct match *m, struct buf *out)
 	struct rule_list all;
 	size_t listen, next = 0;
 
+	if (m->delivery.only) {                 /* it was meant for one rule */
+		buf_adds(out, "[]");
+		return;
+	}
 	index_rules(m->rs->index, &m->listening, &all);
 	listen = all.n - m->n_fired;
 	buf_addc(out, '[');

@@ -4,6 +4,7 @@
 
 #include "rules/compiled.h"
 #include "rules/index.h"
+#include "rules/zone.h"
 
 struct ruleset *ruleset_ref(struct ruleset *rs)
 {
@@ -23,6 +24,9 @@ void ruleset_unref(struct ruleset *rs)
 	free(rs->usages);
 	paths_free(rs->headers);
 	paths_free(rs->query);
+	for (size_t i = 0; i < rs->n_zones; i++)
+		zone_free(rs->zones[i].zone);
+	free(rs->zones);
 	free(rs->questions);
 	free(rs->subjects);
 	arena_free(rs->arena);
@@ -74,9 +78,19 @@ int rule_line(const struct rule *r)
 	return r->line;
 }
 
+int rule_is_enabled(const struct rule *r)
+{
+	return !r->is_disabled;
+}
+
 int64_t rule_timeout_ms(const struct rule *r)
 {
 	return r->timeout_ms;
+}
+
+const struct schedule *rule_schedule(const struct rule *r)
+{
+	return r->is_disabled ? NULL : r->schedule;
 }
 
 const char *const *rule_secrets(const struct rule *r, size_t *n)
@@ -133,6 +147,35 @@ const struct source *ruleset_source_find(const struct ruleset *rs, struct slice 
 		if (slice_eq(name, slice_of(rs->sources[i].name)))
 			return &rs->sources[i];
 	return NULL;
+}
+
+const struct source *ruleset_inner_source(const struct ruleset *rs, enum inner which)
+{
+	return &rs->inner[which];
+}
+
+const struct source *inner_find(const struct ruleset *rs, struct slice name)
+{
+	for (size_t i = 0; i < INNER_COUNT; i++)
+		if (slice_eq(name, slice_of(rs->inner[i].name)))
+			return &rs->inner[i];
+	return NULL;
+}
+
+int source_is_inner(const struct source *s)
+{
+	return s->path == NULL;
+}
+
+int ruleset_listens_to(const struct ruleset *rs, enum inner which)
+{
+	struct slice name = slice_of(rs->inner[which].name);
+
+	for (size_t i = 0; i < rs->n_rules; i++)
+		for (size_t k = 0; k < rs->rules[i].n_on && !rs->rules[i].is_disabled; k++)
+			if (slice_eq(rs->rules[i].on[k].source, name))
+				return 1;
+	return 0;
 }
 
 const char *source_name(const struct source *s)

@@ -3,7 +3,7 @@
  *
  * The BUNDLE is eval's output, one JSON object:
  *   {"version":1, "files":[{"path":"rules/docs.lua","source":"…text…","decls":[DECL…]}…],   pushrod.lua among them
- *    "modules":{"name":"…text of plugins/name.lua…"},
+ *    "modules":{"name":"…text of plugins/name.lua…"},  "zones":{"Europe/Berlin":"…base64 of its TZif file…"},
  *    "providers":[{"name":"github","path":"plugins/providers/github.lua","value":VALUE}…],    built-in and the user's
  *    "diags":[…]}                                                                              of the token pass and of Lua
  *   DECL = {"kind":"rule|config|source|queue|…","name":"docs","at":[line,col],"value":VALUE}   VALUE: rules/node.h
@@ -16,6 +16,7 @@
 struct ruleset;
 struct source;                                  /* an endpoint: name, path, provider, secrets */
 struct rule;
+struct schedule;                                /* rules/schedule.h */
 struct provider;
 
 /* Always fills DIAGS (eval's and ours, sorted). 0: *out is owned (one reference), there may be warnings. -1: errors
@@ -49,9 +50,12 @@ const struct rule *ruleset_rule_find(const struct ruleset *rs, struct slice file
 const char *rule_name(const struct rule *r);
 const char *rule_file(const struct rule *r);
 int rule_line(const struct rule *r);
+int rule_is_enabled(const struct rule *r);
 int64_t rule_timeout_ms(const struct rule *r);
 const char *const *rule_secrets(const struct rule *r, size_t *n);       /* names the job may read */
-/* {"name","file","line","on":[…],"steps":[names]}, where there are such: "cells":[texts], "enabled":false */
+/* NULL: the rule has no `cron`, or is not enabled. */
+const struct schedule *rule_schedule(const struct rule *r);
+/* {"name","file","line","on":[…],"steps":[names]}, where there are such: "cells":[texts], "cron":[text], "enabled":false */
 void rule_describe_json(const struct rule *r, struct buf *out);
 /* {"rule":…,"steps":[{"name","sh" or "exec":[argv],"timeout_ms","cwd","env":{…},"allow_failure":true}…],"env":{…},
  * "checkout":true,"has_run":false,"secrets":[…]}: what the job process needs to know besides the file's text; members of a
@@ -72,6 +76,11 @@ const char *source_path(const struct source *s);                 /* "/hooks/gith
 const struct provider *source_provider(const struct source *s);         /* NULL only with auth = "none" and no provider */
 int source_is_terse(const struct source *s);
 int source_auth_is_none(const struct source *s);
+/* What no sender brings. They are no endpoints: not among ruleset_source_at, without path and provider. */
+enum inner { INNER_CRON, INNER_JOB, INNER_RULE, INNER_LOCAL, INNER_COUNT };
+const struct source *ruleset_inner_source(const struct ruleset *rs, enum inner which);
+int source_is_inner(const struct source *s);
+int ruleset_listens_to(const struct ruleset *rs, enum inner which);     /* 1: some enabled rule does */
 struct source_secret { const char *name; int64_t not_after_ms; };       /* 0: for ever */
 const struct source_secret *source_secrets(const struct source *s, size_t *n);
 
@@ -83,6 +92,10 @@ struct delivery_view {                          /* all borrowed */
 	struct slice headers_json, query;       /* ptr NULL: not known, and so is what is asked of them */
 	const char *delivery_key;
 	int64_t received_ms;
+	/* Of events that no sender brings; left out for all others. */
+	const struct rule *only;        /* a schedule's, or the one a person runs: it fires, whatever its `on` and `when` say */
+	int64_t planned_ms;             /* cron: the moment that was meant */
+	struct slice cause_json;        /* {"rule","event":{fields},…}: the job that caused it; its event's fields are this one's */
 };
 struct match;                                   /* one delivery against one rule set; one thread at a time */
 /* Extract, normalise, evaluate. -1: the JSON is malformed or beyond a bound (ERR_INPUT, ERR_LIMIT): nothing matched.

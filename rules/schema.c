@@ -101,11 +101,25 @@ static const struct schema_key once_keys[] = {
 };
 static const struct schema_table once_table = { KEYS(once_keys) };
 
+static const struct schema_key cron_keys[] = {
+	{ "zone", TYPES(STRING), 0, "the time zone whose clock it follows; UTC unless said", "\"Europe/Berlin\"" },
+	{ "missed", TYPES(WORD("once", "skip", "all")), 0,
+	  "what was due while the server was down: \"once\" (the last of it, unless said), \"skip\", or \"all\" (the newest 100)", "\"skip\"" },
+	{ "jitter", TYPES(DURATION(SECOND, DAY)), 0, "fire later by up to this much, always the same for one rule and moment", "\"10m\"" },
+};
+static const struct schema_key cron_item = {
+	"schedule", TYPES(OF(SCHEMA_CRON)), 1, "minute, hour, day of month, month, day of week; or @hourly, @daily, @weekly, @monthly, @yearly",
+	"\"0 3 * * mon-fri\"",
+};
+static const struct schema_table cron_table = { KEYS(cron_keys), .item = &cron_item, .takes_many = 1 };
+
 static const struct schema_key rule_keys[] = {
-	{ "on", TYPES(OF(SCHEMA_EVENT), LIST(OF(SCHEMA_EVENT))), 1, "the events it listens to",
+	{ "on", TYPES(OF(SCHEMA_EVENT), LIST(OF(SCHEMA_EVENT))), 0, "the events it listens to; a rule has this, or cron, or both",
 	  "{ \"push\", \"pull_request.opened\" }" },
-	{ "when", TYPES(OF(SCHEMA_CONDITIONS)), 1, "what must hold of them; \"always\" for all of them",
+	{ "when", TYPES(OF(SCHEMA_CONDITIONS)), 0, "what must hold of them; \"always\" for all of them; to be written wherever on is",
 	  "{ branch = \"main\", paths = { \"docs/**\", except = \"docs/drafts/**\" } }" },
+	{ "cron", TYPES(OF(SCHEMA_CRON), LIST(OF(SCHEMA_CRON)), TABLE(cron_table)), 0,
+	  "when it fires by itself, whatever when says; at most once for each moment", "{ \"0 3 * * *\", zone = \"Europe/Berlin\" }" },
 	{ "unknown", TYPES(WORD("skip")), 0, "\"skip\": do not fire on what the payload cannot tell; without it the rule fires, and says so",
 	  "\"skip\"" },
 	{ "enabled", TYPES(BOOL), 0, "false: the rule is checked, listed and explained, and never fires", "false" },
@@ -180,7 +194,7 @@ const struct schema_operator schema_operators[] = {
 };
 const size_t schema_operator_count = COUNT(schema_operators);
 
-const char *const schema_facts[] = { "source", "provider", "event", "action", "delivery", "received", NULL };
+const char *const schema_facts[] = { "source", "provider", "event", "action", "delivery", "received", "rule", NULL };
 const char *const schema_open[] = { "payload", "header", "query", NULL };
 const char *const schema_combinators[] = { "any", "all", "none", NULL };
 const char *const schema_events[] = {

@@ -19,6 +19,7 @@ enum schema_kind {
 	SCHEMA_TEMPLATE,                /* a string in which {field} stands for the event's field */
 	SCHEMA_PROVIDER,                /* the name of a provider */
 	SCHEMA_EVENT,                   /* "push", "github:pull_request.opened" */
+	SCHEMA_CRON,                    /* "0 3 * * mon-fri", "@daily" */
 	SCHEMA_SECRET,                  /* secret "name" */
 	SCHEMA_FUNCTION,
 	SCHEMA_FILTER,                  /* function(event) return false, "why" end */
@@ -49,6 +50,7 @@ struct schema_table {
 	const struct schema_key *keys;
 	size_t n;
 	const struct schema_key *item;  /* what stands first in it without a name; NULL: nothing may */
+	int takes_many;                 /* several of them may */
 };
 enum schema_place { SCHEMA_SETTINGS, SCHEMA_RULES, SCHEMA_PROVIDERS };  /* pushrod.lua, rules/, plugins/providers/ */
 struct schema_decl {

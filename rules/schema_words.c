@@ -11,7 +11,8 @@ static void add_want(const struct schema_type *t, struct buf *out)
 		[SCHEMA_DATE] = "a day such as \"2026-12-01\"", [SCHEMA_ADDRESS] = "an address such as \"127.0.0.1:8787\"",
 		[SCHEMA_PATH] = "a path such as \"/webhooks/stripe\"", [SCHEMA_NAME] = "the name of a secret",
 		[SCHEMA_TEMPLATE] = "a string", [SCHEMA_PROVIDER] = "the name of a provider",
-		[SCHEMA_EVENT] = "an event such as \"push\"", [SCHEMA_SECRET] = "secret \"name\"",
+		[SCHEMA_EVENT] = "an event such as \"push\"", [SCHEMA_CRON] = "a schedule such as \"0 3 * * *\"",
+		[SCHEMA_SECRET] = "secret \"name\"",
 		[SCHEMA_FUNCTION] = "a function", [SCHEMA_FILTER] = "a function", [SCHEMA_TABLE] = "a table", [SCHEMA_CONDITIONS] = "a table or \"always\"",
 		[SCHEMA_MATRIX] = "a list of cells or a table of lists", [SCHEMA_ANYTHING] = "a table",
 	};
@@ -42,6 +43,7 @@ static const struct schema_word words[] = {
 	{ SCHEMA_WORD_FACT, "provider", "the source's provider", "provider = { \"gitea\", \"forgejo\" }" },
 	{ SCHEMA_WORD_FACT, "event", "the common name, or the sender's own where there is none", "event = \"push\"" },
 	{ SCHEMA_WORD_FACT, "action", "what follows the event's dot", "action = { \"opened\", \"reopened\" }" },
+	{ SCHEMA_WORD_FACT, "rule", "on events of `job:`, `rule:` and `local:`: the rule whose job caused them", "rule = \"docs\"" },
 	{ SCHEMA_WORD_FACT, "delivery", "the sender's id of the delivery", "delivery = { exists = true }" },
 	{ SCHEMA_WORD_FACT, "received", "when it came, in UTC to the second, \"2026-12-01T06:00:00Z\"; the beginning of a time compares",
 	  "received = { ge = \"2026-12-01\", lt = \"2027\" }" },

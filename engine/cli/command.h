@@ -27,6 +27,7 @@ extern const struct command
 	cmd_jobs,
 	cmd_logs,
 	cmd_cancel,
+	cmd_trigger,
 	cmd_status,
 	cmd_rules,
 	cmd_schema,

@@ -14,6 +14,7 @@ const struct command *const commands[] = {
 	&cmd_jobs,
 	&cmd_logs,
 	&cmd_cancel,
+	&cmd_trigger,
 	&cmd_status,
 	&cmd_rules,
 	&cmd_schema,

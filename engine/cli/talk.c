@@ -40,6 +40,11 @@ int talk_refused(const struct command *c, const struct client_response *r)
 
 int talk_json(const struct command *c, const char *named, const char *method, const char *path, json_t **out)
 {
+	return talk_json_body(c, named, method, path, SLICE_NULL, out);
+}
+
+int talk_json_body(const struct command *c, const char *named, const char *method, const char *path, struct slice body, json_t **out)
+{
 	struct client_target t = { 0 };
 	struct client_response r;
 	struct err e;
@@ -48,7 +53,7 @@ int talk_json(const struct command *c, const char *named, const char *method, co
 
 	if (client_target_state(&t, named, &e) < 0)
 		return talk_unreachable(c, &e);
-	if (client_do(&t, &(struct client_request){ .method = method, .path = slice_of(path) }, &r, &e) < 0) {
+	if (client_do(&t, &(struct client_request){ .method = method, .path = slice_of(path), .body = body }, &r, &e) < 0) {
 		client_target_fini(&t);
 		return talk_unreachable(c, &e);
 	}

@@ -10,6 +10,7 @@ int talk_has_colour(void);
 /* Ask PATH of the server whose state folder is NAMED (NULL: found). EXIT_OK and *out owned (json_decref), or said on
  * stderr and an exit code. METHOD NULL: GET. */
 int talk_json(const struct command *c, const char *named, const char *method, const char *path, json_t **out);
+int talk_json_body(const struct command *c, const char *named, const char *method, const char *path, struct slice body, json_t **out);
 /* An answer that is not a 2xx, said on stderr: the problem's detail. Returns the exit code that fits. */
 int talk_refused(const struct command *c, const struct client_response *r);
 int talk_unreachable(const struct command *c, const struct err *e);

@@ -14,6 +14,7 @@
 #include "eval/injection.h"
 #include "eval/places.h"
 #include "eval/world.h"
+#include "eval/zones.h"
 #include "wire/role.h"
 
 #define ADDRESS_SPACE_BYTES ((rlim_t)1 << 30)
@@ -21,7 +22,7 @@
 struct bundle {
 	struct eval_files files;
 	struct diags diags;
-	struct buf decls, modules, providers;   /* the parts, as they grow */
+	struct buf decls, modules, providers, zones;    /* the parts, as they grow */
 };
 
 /* What the alarm says, a bundle of that one mistake: made before each file is run, as a handler may make nothing. */
@@ -74,6 +75,7 @@ static void add_file(struct bundle *b, const struct eval_file *f)
 	for (size_t i = 0; i < r.n; i++) {
 		buf_adds(out, i ? "," : "");
 		add_decl(&r.list[i], out);
+		zones_add(buf_slice(&r.list[i].value), f->path, &b->zones, &b->diags);
 	}
 	buf_adds(out, "]}");
 }
@@ -170,12 +172,15 @@ static int write_bundle(const struct bundle *b, struct buf *out, struct err *e)
 	buf_add(out, buf_slice(&b->decls));
 	buf_adds(out, "],\n\"modules\":{");
 	buf_add(out, buf_slice(&b->modules));
+	buf_adds(out, "},\n\"zones\":{");
+	buf_add(out, buf_slice(&b->zones));
 	buf_adds(out, "},\n\"providers\":[");
 	buf_add(out, buf_slice(&b->providers));
 	buf_adds(out, "],\n\"diags\":");
 	diags_json(&b->diags, out);
 	buf_adds(out, "}\n");
 	if (buf_is_over(out) || buf_is_over(&b->decls) || buf_is_over(&b->modules) || buf_is_over(&b->providers) ||
+	    buf_is_over(&b->zones) ||
 	    out->len - begin > EVAL_MAX_BUNDLE_BYTES)
 		return err_set(e, ERR_LIMIT, "the files and what they declare come to more than %d MiB", EVAL_MAX_BUNDLE_BYTES >> 20);
 	return 0;
@@ -184,7 +189,9 @@ static int write_bundle(const struct bundle *b, struct buf *out, struct err *e)
 int eval_directory(const char *dir, struct buf *bundle, struct err *e)
 {
 	struct bundle b = {
-		.decls = BUF(EVAL_MAX_BUNDLE_BYTES), .modules = BUF(EVAL_MAX_BUNDLE_BYTES), .providers = BUF(EVAL_MAX_BUNDLE_BYTES) };
+		.zones = BUF(EVAL_MAX_BUNDLE_BYTES),
+		.decls = BUF(EVAL_MAX_BUNDLE_BYTES), .modules = BUF(EVAL_MAX_BUNDLE_BYTES),
+		.providers = BUF(EVAL_MAX_BUNDLE_BYTES) };
 	int status = eval_files_read(dir, &b.files, &b.diags, e);
 
 	if (status == 0) {
@@ -196,6 +203,7 @@ int eval_directory(const char *dir, struct buf *bundle, struct err *e)
 	buf_fini(&b.decls);
 	buf_fini(&b.modules);
 	buf_fini(&b.providers);
+	buf_fini(&b.zones);
 	return status;
 }
 

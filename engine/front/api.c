@@ -22,6 +22,7 @@
 #include "front/loops.h"
 #include "front/query.h"
 #include "front/sse.h"
+#include "front/trigger.h"
 #include "journal/file.h"
 #include "store/store.h"
 
@@ -158,6 +159,7 @@ struct call {
 	struct http_request *r;
 	struct loop *loop;
 	int64_t id;                     /* of {id} */
+	struct slice name;              /* of {name} */
 };
 
 static void list_jobs(const struct call *c)
@@ -500,8 +502,18 @@ static void reload(const struct call *c)
 
 /* ---- the table ---- */
 
+static void run_rule(const struct call *c)
+{
+	trigger_rule(c->r, c->loop, c->name);
+}
+
+static void send_local(const struct call *c)
+{
+	trigger_local(c->r, c->loop, c->name);
+}
+
 struct route {
-	const char *method, *path;      /* {id}: a whole number from 1 */
+	const char *method, *path;      /* {id}: a whole number from 1; {name}: one segment */
 	enum need need;
 	void (*answer)(const struct call *c);
 };
@@ -517,19 +529,23 @@ static const struct route routes[] = {
 	{ "GET", "/api/v1/deliveries/{id}", NEED_READ, show_delivery },
 	{ "GET", "/api/v1/deliveries/{id}/body", NEED_READ, show_body },
 	{ "GET", "/api/v1/rules", NEED_READ, show_rules },
+	{ "POST", "/api/v1/rules/{name}/trigger", NEED_WRITE, run_rule },
+	{ "POST", "/api/v1/local/{name}", NEED_WRITE, send_local },
 	{ "GET", "/api/v1/events", NEED_READ, follow_changes },
 	{ "GET", "/api/v1/status", NEED_READ, show_status },
 	{ "POST", "/api/v1/reload", NEED_WRITE, reload },
 };
 
-static int fits(struct slice pattern, struct slice path, int64_t *id)
+static int fits(struct slice pattern, struct slice path, struct call *c)
 {
 	struct slice want, got;
 
 	while (pattern.len && path.len) {
 		slice_cut(pattern, '/', &want, &pattern);
 		slice_cut(path, '/', &got, &path);
-		if (slice_eq(want, SLICE("{id}")) ? slice_to_i64(got, 1, INT64_MAX, id) < 0 : !slice_eq(want, got))
+		if (slice_eq(want, SLICE("{name}")))
+			c->name = got;
+		else if (slice_eq(want, SLICE("{id}")) ? slice_to_i64(got, 1, INT64_MAX, &c->id) < 0 : !slice_eq(want, got))
 			return 0;
 	}
 	return pattern.len == 0 && path.len == 0;
@@ -546,7 +562,7 @@ void api_on_request(struct http_request *r, struct loop *l)
 
 	for (size_t i = 0; i < COUNT(routes); i++) {
 		struct call c = { .r = r, .loop = l };
-		if (!fits(slice_of(routes[i].path), http_path(r), &c.id))
+		if (!fits(slice_of(routes[i].path), http_path(r), &c))
 			continue;
 		if (is_method(http_method(r), routes[i].method)) {
 			if (auth_allows(r, l->edition, l->front->control_key, routes[i].need))

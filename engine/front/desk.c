@@ -6,6 +6,7 @@
  *     on_ephemeral    the unfinished line and progress: to the watchers of every loop
  *     on_result       how it ended, the journal settled: finish
  *     on_finished     final state and length are committed: ACK, so that the runner may forget it
+ *     take_effects    what that end causes (front/chain.h)
  *
  * and when the runner's connection is new (at start, or because the runner died): on_running for what it lists, then
  * reconcile: what it does not list is over, and its journal tells how (dispatch/recover.h).
@@ -29,16 +30,19 @@
 #include "base/log.h"
 #include "base/mailbox.h"
 #include "dispatch/link.h"
+#include "dispatch/outcome.h"
 #include "dispatch/recover.h"
 #include "dispatch/roster.h"
+#include "front/chain.h"
 #include "front/edition.h"
 #include "front/front.h"
 #include "front/house.h"
 #include "front/loops.h"
 #include "front/shelf.h"
 #include "front/spec.h"
+#include "front/timetable.h"
 #include "journal/file.h"
-#include "store/store.h"
+#include "store/follow.h"
 #include "wire/frame.h"
 
 #define RECOVER_WAIT_MS 30000
@@ -53,6 +57,7 @@ struct desk {
 	struct link *link;
 	struct roster *roster;
 	struct house *house;
+	struct timetable *timetable;
 	struct buf scratch;             /* for frames of the supervisor */
 	int is_over, grace_ms;         /* over: the store is asked nothing more */
 	enum desk_end end;
@@ -78,6 +83,8 @@ void desk_stop(struct desk *d)
 	d->is_over = 1;
 	if (d->house)
 		house_stop(d->house);
+	if (d->timetable)
+		timetable_stop(d->timetable);
 }
 
 void desk_free(struct desk *d)
@@ -93,7 +100,14 @@ void desk_free(struct desk *d)
 		STAILQ_REMOVE_HEAD(&left, next);
 		claim_free(c);          /* the store holds it for running; the next front finds no journal and tries again */
 	}
+	mailbox_take(d->o.effects, &left);
+	while (!STAILQ_EMPTY(&left)) {
+		struct effect *f = (struct effect *)STAILQ_FIRST(&left);
+		STAILQ_REMOVE_HEAD(&left, next);
+		effect_free(f);         /* its row stays, and is posted to the next front */
+	}
 	house_free(d->house);
+	timetable_free(d->timetable);
 	link_free(d->link);
 	roster_free(d->roster);
 	mailbox_free(d->mail);
@@ -106,14 +120,18 @@ void desk_put_store(struct desk *d, struct store *store)
 {
 	d->store = store;
 	d->house = house_new(store, d->o.journals_dirfd, d->mail);
+	d->timetable = timetable_new(store, d->mail);
 }
 
 void desk_put_edition(struct desk *d, struct edition *ed)
 {
 	edition_unref(d->edition);
 	d->edition = ed;
-	if (d->store)
+	if (d->store) {
 		store_jobs_max(d->store, ruleset_config(ed->rules)->jobs_max);
+		store_listen(d->store, ruleset_listens_to(ed->rules, INNER_JOB), ruleset_listens_to(ed->rules, INNER_RULE));
+		timetable_put(d->timetable, ed);
+	}
 	loops_put_edition(d->o.front, ed);
 }
 
@@ -166,6 +184,7 @@ static void on_finished(struct mail *m, void *arg)
 		break;
 	case STORE_UNKNOWN:             /* not acknowledged, not forgotten: the next front hears of it again */
 		stop(d, DESK_BROKEN);
+		finish_fini(&end->finish);
 		free(end);
 		return;
 	}
@@ -173,6 +192,7 @@ static void on_finished(struct mail *m, void *arg)
 		link_ack(d->link, r->job, r->attempt);
 	if (a)
 		roster_remove(d->roster, a);
+	finish_fini(&end->finish);
 	free(end);
 }
 
@@ -180,11 +200,14 @@ static void finish(struct desk *d, const struct job_result *r, int again, enum o
 {
 	struct ending *end = xcalloc(1, sizeof *end);
 	struct attempt *a = roster_find(d->roster, r->job, r->attempt);
+	struct err e;
 
 	if (a)
 		a->phase = ATTEMPT_ENDING;
 	end->origin = origin;
 	end->finish = (struct finish){ .mail.deliver = on_finished, .reply_to = d->mail, .result = *r, .again = again };
+	if (!again && outcome_read(d->o.journals_dirfd, &end->finish, &e) < 0)
+		log_error("the outputs of a job cannot be read", "job=%" PRId64 " attempt=%d reason=\"%s\"", r->job, r->attempt, e.msg);
 	store_finish(d->store, &end->finish);
 }
 
@@ -489,7 +512,7 @@ void desk_store_broke(struct desk *d)
 
 /* ---- the loop ---- */
 
-enum { SUPERVISOR, SIGNAL, MAIL, CLAIMS, RUNNER, N_FDS };
+enum { SUPERVISOR, SIGNAL, MAIL, CLAIMS, EFFECTS, TIMER, RUNNER, N_FDS };
 
 static void wait_for_something(struct desk *d, int timeout_ms, struct pollfd fds[N_FDS])
 {
@@ -497,6 +520,8 @@ static void wait_for_something(struct desk *d, int timeout_ms, struct pollfd fds
 	fds[SIGNAL] = (struct pollfd){ d->o.signal_fd, POLLIN, 0 };
 	fds[MAIL] = (struct pollfd){ mailbox_fd(d->mail), POLLIN, 0 };
 	fds[CLAIMS] = (struct pollfd){ mailbox_fd(d->o.claims), POLLIN, 0 };
+	fds[EFFECTS] = (struct pollfd){ mailbox_fd(d->o.effects), POLLIN, 0 };
+	fds[TIMER] = (struct pollfd){ timetable_fd(d->timetable), POLLIN, 0 };
 	fds[RUNNER] = (struct pollfd){ link_fd(d->link), POLLIN, 0 };
 	if (link_wants_room(d->link))
 		fds[RUNNER].events |= POLLOUT;
@@ -518,6 +543,21 @@ static void take_mail(struct desk *d)
 		struct mail *m = STAILQ_FIRST(&list);
 		STAILQ_REMOVE_HEAD(&list, next);
 		m->deliver(m, d);
+	}
+}
+
+static void take_effects(struct desk *d)
+{
+	struct mail_list list;
+
+	mailbox_take(d->o.effects, &list);
+	while (!STAILQ_EMPTY(&list)) {
+		struct effect *f = (struct effect *)STAILQ_FIRST(&list);
+		STAILQ_REMOVE_HEAD(&list, next);
+		if (d->is_over)
+			effect_free(f);
+		else
+			chain_follow(d->store, d->mail, d->edition, f);
 	}
 }
 
@@ -544,6 +584,10 @@ static void turn(struct desk *d, int timeout_ms)
 		hear_supervisor(d);
 	if (fds[MAIL].revents || fds[CLAIMS].revents)
 		take_mail(d);
+	if (fds[EFFECTS].revents)
+		take_effects(d);
+	if (fds[TIMER].revents)
+		timetable_turn(d->timetable);
 	if (fds[RUNNER].revents && link_fd(d->link) >= 0)
 		hear_runner(d);
 	hand_over(d);

@@ -23,6 +23,7 @@ struct desk_options {                   /* all borrowed, valid while the desk li
 	int supervisor_fd;
 	int signal_fd;                  /* SIGTERM */
 	struct mailbox *claims;         /* where the store posts claimed jobs, and nothing else comes */
+	struct mailbox *effects;        /* where it posts what ended jobs cause */
 };
 
 enum desk_end {

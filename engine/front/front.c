@@ -59,7 +59,7 @@ struct start {                          /* what belongs to the role as a whole *
 	struct addresses addresses;
 	struct ruleset *rules;
 	struct shelf *shelf;
-	struct mailbox *claims;
+	struct mailbox *claims, *effects;
 };
 
 /* ---- places and signals ---- */
@@ -224,11 +224,12 @@ static int recover(struct start *s, struct err *e)
 static int open_store(struct start *s, struct err *e)
 {
 	struct front *f = &s->front;
-	const struct store_options store = { .state_dirfd = s->state_dirfd, .claims = s->claims,
+	const struct store_options store = { .state_dirfd = s->state_dirfd, .claims = s->claims, .effects = s->effects,
 					     .jobs_max = ruleset_config(s->rules)->jobs_max };
 	const struct desk_options desk = { .front = f, .shelf = s->shelf, .addresses = &s->addresses,
 		.site_dir = s->site_dir, .state_dir = s->state_dir, .journals_dirfd = f->journals_dirfd,
-		.supervisor_fd = ROLE_FD, .signal_fd = s->signal_fd, .claims = s->claims };
+		.supervisor_fd = ROLE_FD, .signal_fd = s->signal_fd, .claims = s->claims,
+		.effects = s->effects };
 
 	if (store_open(&store, &f->store, e) < 0)
 		return -1;
@@ -344,6 +345,7 @@ static void close_all(struct start *s, int grace_ms)
 	edition_unref(f->first_edition);
 	shelf_free(s->shelf);
 	mailbox_free(s->claims);
+	mailbox_free(s->effects);
 	if (s->rules)
 		ruleset_unref(s->rules);
 	for (int i = 0; i < s->n_listeners; i++)
@@ -382,6 +384,7 @@ int front_main(int argc, char **argv)
 	role_log("front");
 	s.front.started_ms = wall_ms();
 	s.claims = mailbox_new();
+	s.effects = mailbox_new();
 	if (take_signals(&s, &e) == 0 && open_places(&s, argv[2], argv[3], &e) == 0 && greet(&s, &e) == 0 &&
 	    take_over(&s, &e) == 0 && open_store(&s, &e) == 0 && open_loops(&s, &e) == 0)
 		return serve(&s);

@@ -131,6 +131,8 @@ static int write_spec(struct buf *out, const struct claim *c, const struct rules
 	buf_addf(out, ",\"limited\":%s", c->trust == TRUST_LIMITED ? "true" : "false");
 	add_raw(out, "event", c->event_json);
 	add_raw(out, "headers", c->headers_json);
+	if (c->cause_json)
+		add_raw(out, "cause", c->cause_json);
 	add_payload(out, c, rs);
 	add_limits(out, at->limits, at->site_dir);
 	buf_addf(out, ",\"file_bytes\":%lld,\"cpu_seconds\":%" PRId64, STEP_FILE_BYTES, c->timeout_ms / 1000 * STEP_CPUS + STEP_CPUS);

@@ -14,6 +14,8 @@
  *             step states: running succeeded failed timed_out cancelled skipped allowed (failed, but allowed to)
  *   log       {"t":…,"s":2,"l":["line","line"]}    optional "e":1 for stderr
  *   note      {"t":…,"s":2,"level":"notice|warn|error","text":"…"}
+ *   outcome   {"t":…,"outputs":{"version":"1.2"},"emits":[{"name":"built","data":{…}}]}: what job:output and job:emit were given,
+ *             the last event before the runner's; only where there is something
  *   artifact  (later)
  * Ephemeral, never in the file and without an id: partial {"s":2,"text":"…"} and
  * progress {"s":2,"done":3,"total":10,"unit":"objects"}. Pure; any thread. */

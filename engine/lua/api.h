@@ -9,6 +9,7 @@ void api_add_data(struct lua_State *lua);       /* get */
 void api_add_shell(struct lua_State *lua);      /* sh exec step */
 void api_add_log(struct lua_State *lua);        /* log warn notice progress */
 void api_add_flow(struct lua_State *lua);       /* fail skip cancel defer tmp secret */
+void api_add_chain(struct lua_State *lua);      /* output emit */
 void api_add_sync(struct lua_State *lua);       /* checkout publish */
 /* [-0, +1] The job itself: its methods and its data. May raise for want of memory. */
 void api_push_job(struct lua_State *lua, struct attempt *a);
@@ -17,6 +18,9 @@ void api_enter(struct lua_State *lua);
 /* Raise F's message with its place, and remember F as what decides, should nothing catch it. */
 int api_fail(struct lua_State *lua, const struct failure *f);
 int api_fault(struct lua_State *lua, const struct err *e);      /* the same, without an exit code */
+
+/* What job:output and job:emit were given goes to the journal, masked; nothing where they were not called. */
+int api_write_outcome(struct attempt *a, struct err *e) MUST_USE;
 
 /* The declared steps of the plan, in order. 0, or -1: one failed (*e says which, and a->failure how). */
 int api_run_plan(struct attempt *a, struct err *e);

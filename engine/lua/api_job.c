@@ -99,6 +99,10 @@ void api_push_job(lua_State *lua, struct attempt *a)
 	}
 	values_push(lua, json_object_get(json_object_get(a->spec, "plan"), "matrix"));
 	lua_setfield(lua, -2, "matrix");
+	if (json_object_get(a->spec, "cause")) {
+		values_push(lua, json_object_get(a->spec, "cause"));
+		lua_setfield(lua, -2, "cause");
+	}
 	if (a->tree) {
 		lua_pushstring(lua, a->tree);
 		lua_setfield(lua, -2, "tree");
@@ -114,6 +118,7 @@ void api_push_job(lua_State *lua, struct attempt *a)
 	api_add_log(lua);
 	api_add_flow(lua);
 	api_add_sync(lua);
+	api_add_chain(lua);
 	if (effect_is_on(a))
 		effect_wrap(lua);
 	lua_pushcclosure(lua, no_field, 1);

@@ -40,6 +40,8 @@ struct attempt {
 	int defers[DEFERS_MAX], n_defers;       /* registry references */
 	struct buf traceback;           /* of the error that was raised last; begins with its message */
 	struct buf capture;             /* standard output of the running command, where it is asked for */
+	struct buf encoded;             /* a value on its way to JSON */
+	json_t *outputs, *emits;        /* owned; NULL before the first */
 	size_t memory;                  /* bytes of the Lua state */
 	int64_t instructions_left;      /* of a filter; 0: nobody counts */
 	json_t *effects;                /* of a rehearsal (lua/effect.h): what would be done; else NULL. Owned */

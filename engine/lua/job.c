@@ -226,6 +226,11 @@ int lua_job_main(const struct job_inheritance *in)
 		add_secrets(&a);
 		r = run(&a, &e);
 	}
+	struct err unkept;
+	if (a.w && api_write_outcome(&a, &unkept) < 0 && r == 0) {
+		r = -1;
+		e = unkept;
+	}
 	job_result_set(&a, r, &e, &result);
 	struct err flush;
 	if (journal_writer_flush(a.w, &flush) < 0 && result.state != JOB_CANCELLED) {
@@ -244,5 +249,8 @@ int lua_job_main(const struct job_inheritance *in)
 	free(a.tree);
 	buf_fini(&a.traceback);
 	buf_fini(&a.capture);
+	buf_fini(&a.encoded);
+	json_decref(a.outputs);
+	json_decref(a.emits);
 	return r;
 }

@@ -4,7 +4,7 @@
  * {"job":7,"attempt":1,"delivery":3,"reason":"","rule":"docs","file":"rules/docs.lua","cell":"","url":"http://…/jobs/7",
  *  "source_text":"…the rule file's Lua…", "modules":{"name":"Lua text"},
  *  "plan":{…},                     rules/ruleset.h rule_plan_json: steps, env, matrix, checkout, secrets
- *  "event":{…normalised…}, "headers":{…}, "payload":{…the document as received…},
+ *  "event":{…normalised…}, "headers":{…}, "cause":{…} (where a job caused the event), "payload":{…the document as received…},
  *  "limited":false,                 a stranger's event: no secrets, and refused where its steps could not be confined
  *  "secrets":{"name":"value"},     those that the rule names, and no other
  *  "timeout_ms":3600000, "memory_bytes":…, "processes":512, "log_bytes":…, "file_bytes":…, "cpu_seconds":…,

@@ -139,6 +139,13 @@ static void reopen(struct buf *object)
 		object->len--;                  /* its closing brace */
 }
 
+/* What was stored as JSON goes out as it is; an empty text as EMPTY. */
+static void add_stored(struct buf *out, const char *name, struct slice json, const char *empty)
+{
+	buf_addf(out, ",\"%s\":", name);
+	buf_add(out, json.len ? json : slice_of(empty));
+}
+
 static enum db_rc read_job(struct db *db, struct read *r)
 {
 	sqlite3_stmt *row;
@@ -152,6 +159,7 @@ static enum db_rc read_job(struct db *db, struct read *r)
 	if (rc != DB_ROW)
 		return DB_BROKEN;
 	row_add_text(out, "ruleset", row, 0);
+	add_stored(out, "outputs", column_slice(row, 1), "{}");
 	db_end(row);
 	buf_adds(out, ",\"attempts\":[");
 	rc = db_first(db, SQL_ATTEMPTS, VALUES(INT(r->a)), &row);
@@ -171,13 +179,6 @@ static enum db_rc read_job(struct db *db, struct read *r)
 	return rc == DB_OK ? DB_ROW : rc;
 }
 
-/* What was stored as JSON goes out as it is; an empty text as EMPTY. */
-static void add_stored(struct buf *out, const char *name, struct slice json, const char *empty)
-{
-	buf_addf(out, ",\"%s\":", name);
-	buf_add(out, json.len ? json : slice_of(empty));
-}
-
 static enum db_rc read_delivery(struct db *db, struct read *r)
 {
 	CLEANUP(ids_fini) struct ids ids = { 0 };
@@ -195,6 +196,7 @@ static enum db_rc read_delivery(struct db *db, struct read *r)
 	add_stored(out, "normalised", column_slice(row, 1), "{}");
 	add_stored(out, "why", column_slice(row, 2), "[]");
 	row_add_text(out, "ruleset", row, 3);
+	add_stored(out, "cause", column_slice(row, 4), "null");
 	db_end(row);
 	rc = find_ids(db, &ids, SQL_DELIVERY_JOBS, VALUES(INT(r->a)));
 	buf_adds(out, ",\"job_list\":");

@@ -11,7 +11,10 @@
  *   attempt   (job, n); n is the fence: I6.
  *   queue     how many run, how many may, and the first that waits: a partial index over the queues that are ready
  *             finds the next job to claim in one step, however many wait. Its row goes when nothing waits or runs, so
- *             a job that has ended does not name it any more, and there is no foreign key. */
+ *             a job that has ended does not name it any more, and there is no foreign key.
+ *   outbox    what the end of a job has still to cause. It is written with that end, and goes with the delivery that it
+ *             becomes: so what follows from a job follows once.
+ *   schedule  a rule with cron; instant: the moments at which it fired (I10), floor_ms: those up to here are settled, too. */
 #include "store/schema.h"
 
 #include "store/db.h"
@@ -58,6 +61,19 @@ static const char *const steps[] = {
 	"CREATE TABLE once(rule INTEGER NOT NULL REFERENCES rule, key TEXT NOT NULL, job INTEGER NOT NULL,"
 	" until_ms INTEGER NOT NULL, PRIMARY KEY(rule, key)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX once_until ON once(until_ms);",
+
+	/* 3 */
+	"ALTER TABLE delivery ADD COLUMN cause TEXT;"
+	"ALTER TABLE delivery ADD COLUMN root INTEGER;"
+	"CREATE INDEX delivery_root ON delivery(root) WHERE root IS NOT NULL;"
+	"ALTER TABLE job ADD COLUMN outputs TEXT;"
+	"CREATE TABLE outbox(id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, job INTEGER NOT NULL, ordinal INTEGER NOT NULL,"
+	" name TEXT NOT NULL, data TEXT NOT NULL, UNIQUE(kind, job, ordinal)) STRICT;"
+	"CREATE TABLE schedule(id INTEGER PRIMARY KEY, file TEXT NOT NULL, rule TEXT NOT NULL, text TEXT NOT NULL,"
+	" since_ms INTEGER NOT NULL, floor_ms INTEGER NOT NULL, seen INTEGER NOT NULL, is_armed INTEGER NOT NULL,"
+	" UNIQUE(file, rule)) STRICT;"
+	"CREATE TABLE instant(schedule INTEGER NOT NULL REFERENCES schedule, at_ms INTEGER NOT NULL,"
+	" PRIMARY KEY(schedule, at_ms)) STRICT, WITHOUT ROWID;",
 };
 
 int schema_version(void)

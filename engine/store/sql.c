@@ -26,7 +26,7 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_RULE_ADD] = "INSERT INTO rule(name, file, cell) VALUES(?1, ?2, ?3)",
 	[SQL_DELIVERY_ADD] =
 		"INSERT INTO delivery(id, source, key, provider, event, action, received_ms, bytes, change, summary, ruleset,"
-		" event_json, headers, why) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+		" event_json, headers, why, cause, root) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
 		" ON CONFLICT(source, key) DO NOTHING",
 	[SQL_DELIVERY_FIND] = "SELECT id FROM delivery WHERE source=?1 AND key=?2",
 	[SQL_BODY_ADD] = "INSERT INTO body(delivery, data) VALUES(?1, ?2)",
@@ -50,7 +50,7 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_QUEUE_TAKE] = "UPDATE queue SET running=running+1, head=?2 WHERE id=?1",
 	[SQL_CLAIM_ROW] =
 		"SELECT r.name, r.file, r.cell, d.ruleset, s.name, d.event_json, d.headers, d.received_ms, j.timeout_ms,"
-		" j.delivery, b.data, p.reason, j.trust FROM job j JOIN rule r ON r.id=j.rule JOIN delivery d ON d.id=j.delivery"
+		" j.delivery, b.data, p.reason, j.trust, d.cause FROM job j JOIN rule r ON r.id=j.rule JOIN delivery d ON d.id=j.delivery"
 		" JOIN source s ON s.id=d.source LEFT JOIN body b ON b.delivery=d.id"
 		" LEFT JOIN attempt p ON p.job=j.id AND p.n=?2-1 WHERE j.id=?1",
 
@@ -68,16 +68,45 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_QUEUE_RETURN] = "UPDATE queue SET running=running-1, head=min(coalesce(head, ?2), ?2) WHERE id=?1",
 	[SQL_QUEUE_HEAD] = "UPDATE queue SET head=?3 WHERE id=?1 AND head=?2",
 
+	[SQL_OUTBOX_ADD] = "INSERT INTO outbox(id, kind, job, ordinal, name, data) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+	[SQL_OUTBOX_NEXT] = "SELECT id, kind, job, ordinal, name, data FROM outbox WHERE id>?1 ORDER BY id LIMIT 1",
+	[SQL_OUTBOX_DROP] = "DELETE FROM outbox WHERE id=?1",
+	[SQL_JOB_OUTPUTS] = "UPDATE job SET outputs=?2 WHERE id=?1",
+	/* the jobs of one delivery and rule, whatever their cells */
+	[SQL_SIBLINGS] =
+		"SELECT j.id, r.cell, j.state, j.outputs FROM job j JOIN rule r ON r.id=j.rule WHERE j.delivery=?1 AND r.name=?2 AND"
+		" r.file=?3 ORDER BY j.id",
+	[SQL_OPEN_SIBLINGS] =
+		"SELECT count(*) FROM job j JOIN rule r ON r.id=j.rule, (SELECT j.delivery, r.name, r.file FROM job j JOIN rule r"
+		" ON r.id=j.rule WHERE j.id=?1) me WHERE j.delivery=me.delivery AND r.name=me.name AND r.file=me.file AND j.state<=4",
+	[SQL_EFFECT_ROW] =
+		"SELECT r.name, r.file, r.cell, j.state, j.attempt, j.exit_code, j.reason, j.outputs, j.delivery, d.event_json, d.cause,"
+		" coalesce(d.root, d.id), j.trust"
+		" FROM job j JOIN rule r ON r.id=j.rule JOIN delivery d ON d.id=j.delivery WHERE j.id=?1",
+	[SQL_CHAIN_LENGTH] = "SELECT count(*) FROM (SELECT 1 FROM delivery WHERE root=?1 LIMIT ?2)",
+	[SQL_SCHEDULE_FIND] = "SELECT id, text, since_ms, is_armed, floor_ms FROM schedule WHERE file=?1 AND rule=?2",
+	[SQL_SCHEDULE_ADD] =
+		"INSERT INTO schedule(file, rule, text, since_ms, floor_ms, seen, is_armed) VALUES(?1, ?2, ?3, ?4, -1, ?5, 1)",
+	[SQL_SCHEDULE_SET] = "UPDATE schedule SET text=?2, since_ms=?3, seen=?4, is_armed=1 WHERE id=?1",
+	[SQL_SCHEDULE_SEEN] = "UPDATE schedule SET seen=?2 WHERE id=?1",
+	[SQL_SCHEDULES_REST] = "UPDATE schedule SET is_armed=0 WHERE seen<>?1 AND is_armed=1",
+	[SQL_SCHEDULE_ROUND] = "SELECT coalesce(max(seen), 0) + 1 FROM schedule",
+	[SQL_SCHEDULE_THROUGH] = "UPDATE schedule SET since_ms=?2 WHERE id=?1",
+	[SQL_INSTANT_ADD] = "INSERT INTO instant(schedule, at_ms) VALUES(?1, ?2) ON CONFLICT DO NOTHING",
+	[SQL_INSTANT_OLD] = "SELECT at_ms FROM instant WHERE schedule=?1 ORDER BY at_ms DESC LIMIT 1 OFFSET ?2",
+	[SQL_INSTANTS_DROP] = "DELETE FROM instant WHERE schedule=?1 AND at_ms<=?2",
+	[SQL_SCHEDULE_FLOOR] = "UPDATE schedule SET floor_ms=max(floor_ms, ?2) WHERE id=?1",
+
 	[SQL_JOB_ROW] =
 		"SELECT j.delivery, r.name, r.file, r.cell, j.state, j.attempt, s.name, d.event, d.summary, j.queued_ms,"
 		" j.started_ms, j.ended_ms, j.exit_code, j.reason, j.log_bytes, j.change, j.trust FROM job j"
 		" JOIN rule r ON r.id=j.rule JOIN delivery d ON d.id=j.delivery JOIN source s ON s.id=d.source WHERE j.id=?1",
-	[SQL_JOB_RULESET] = "SELECT d.ruleset FROM job j JOIN delivery d ON d.id=j.delivery WHERE j.id=?1",
+	[SQL_JOB_RULESET] = "SELECT d.ruleset, j.outputs FROM job j JOIN delivery d ON d.id=j.delivery WHERE j.id=?1",
 	[SQL_DELIVERY_ROW] =
 		"SELECT s.name, d.provider, d.key, d.event, d.action, d.received_ms, d.bytes,"
 		" (SELECT count(*) FROM job j WHERE j.delivery=d.id AND j.rerun=0), d.summary, d.change"
 		" FROM delivery d JOIN source s ON s.id=d.source WHERE d.id=?1",
-	[SQL_DELIVERY_WIDE] = "SELECT headers, event_json, why, ruleset FROM delivery WHERE id=?1",
+	[SQL_DELIVERY_WIDE] = "SELECT headers, event_json, why, ruleset, cause FROM delivery WHERE id=?1",
 	[SQL_DELIVERY_JOBS] = "SELECT id FROM job WHERE delivery=?1 ORDER BY id",
 	[SQL_ATTEMPTS] =
 		"SELECT n, started_ms, ended_ms, state, exit_code, reason, log_bytes, confinement FROM attempt WHERE job=?1"

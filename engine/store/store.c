@@ -28,6 +28,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "store/follow.h"
 #include "store/prune.h"
 #include "store/read.h"
 #include "store/write.h"
@@ -41,8 +42,8 @@
 #define LOCK_RETRY_MS 20
 #define CONFINEMENT_MAX 256
 
-enum errand_kind { DO_SUBMIT, DO_FINISH, DO_CANCEL, DO_STARTED, DO_PRUNE,      /* in the transaction */
-		   DO_JOBS_MAX, DO_RECOVER_DONE, DO_WATCH,                      /* the writer's own state */
+enum errand_kind { DO_SUBMIT, DO_FINISH, DO_CANCEL, DO_STARTED, DO_EFFECT_DONE, DO_ARM, DO_PRUNE,     /* in the transaction */
+		   DO_JOBS_MAX, DO_LISTEN, DO_RECOVER_DONE, DO_WATCH,           /* the writer's own state */
 		   DO_READ, DO_RECOVER,                                         /* the reader's */
 		   DO_STOP };
 
@@ -53,6 +54,9 @@ struct errand {
 		struct submit *submit;
 		struct finish *finish;
 		struct cancel *cancel;
+		struct arm *arm;
+		int64_t effect;
+		struct { int to_jobs, to_rules; } listen;
 		struct read *read;
 		struct { int64_t job; int attempt; char confinement[CONFINEMENT_MAX]; } started;
 		struct { struct prune state; void (*on_gone)(int64_t job, int attempt, void *arg); void *arg; } prune;
@@ -69,7 +73,7 @@ struct watcher {
 
 struct store {
 	int lock_fd;
-	struct mailbox *claims;         /* borrowed */
+	struct mailbox *claims, *effects;       /* borrowed; effects may be NULL */
 	struct mailbox *to_writer, *to_reader;
 	pthread_t writer_thread, reader_thread;
 	atomic_int is_broken;
@@ -81,6 +85,7 @@ struct store {
 	size_t n_watchers;
 	int wal_pages, wal_done;        /* pages in the log; how many of them are in the database too */
 	int is_ending;
+	int n_effects;                  /* posted, and not done */
 	struct mail_list later;         /* results to try again, not before later_ms (mono) */
 	int64_t later_ms;
 
@@ -158,10 +163,13 @@ static enum db_rc perform(struct store *s, struct errand *e)
 	case DO_FINISH: return write_finish(w, e->finish);
 	case DO_CANCEL: return write_cancel(w, e->cancel);
 	case DO_STARTED: return write_started(w, e->started.job, e->started.attempt, e->started.confinement);
+	case DO_EFFECT_DONE: return write_effect_done(w, e->effect);
+	case DO_ARM: return write_arm(w, e->arm);
 	case DO_PRUNE:                          /* a batch of its own: what is refused undoes all of it */
 		rc = prune_piece(w, &e->prune.state);
 		return rc == DB_REFUSED ? DB_FULL : rc;
 	case DO_JOBS_MAX:
+	case DO_LISTEN:
 	case DO_RECOVER_DONE:
 	case DO_WATCH:
 	case DO_STOP: return DB_OK;             /* note() has done it; here they are a turn in which jobs may be claimed */
@@ -179,6 +187,10 @@ static void note(struct store *s, const struct errand *e)
 		s->writer.jobs_max = e->jobs_max;
 	if (e->kind == DO_RECOVER_DONE)
 		s->writer.may_claim = 1;
+	if (e->kind == DO_LISTEN) {
+		s->writer.hears_jobs = e->listen.to_jobs;
+		s->writer.hears_rules = e->listen.to_rules;
+	}
 	if (e->kind == DO_WATCH) {
 		s->watchers = xrealloc(s->watchers, (s->n_watchers + 1) * sizeof *s->watchers);
 		s->watchers[s->n_watchers++] = (struct watcher){ e->watch.to, e->watch.deliver };
@@ -200,9 +212,12 @@ static void mark_unknown(struct errand *e)
 		break;
 	case DO_FINISH: e->finish->outcome = STORE_UNKNOWN; break;
 	case DO_CANCEL: e->cancel->outcome = STORE_UNKNOWN; break;
+	case DO_ARM: e->arm->outcome = STORE_UNKNOWN; break;
 	case DO_PRUNE: e->prune.state.phase = PRUNE_DONE; e->prune.state.n_gone = 0; break;
+	case DO_EFFECT_DONE:
 	case DO_STARTED:
 	case DO_JOBS_MAX:
+	case DO_LISTEN:
 	case DO_RECOVER_DONE:
 	case DO_WATCH:
 	case DO_READ:
@@ -250,7 +265,12 @@ static enum db_rc transact(struct store *s, struct mail_list *batch)
 static void settle(struct store *s, struct errand *e, struct mail_list *pending)
 {
 	switch (e->kind) {
-	case DO_SUBMIT: mailbox_post(e->submit->reply_to, &e->submit->mail); break;
+	case DO_SUBMIT:
+		s->n_effects -= e->submit->effect != 0;
+		mailbox_post(e->submit->reply_to, &e->submit->mail);
+		break;
+	case DO_EFFECT_DONE: s->n_effects--; break;
+	case DO_ARM: mailbox_post(e->arm->reply_to, &e->arm->mail); break;
 	case DO_FINISH: mailbox_post(e->finish->reply_to, &e->finish->mail); break;
 	case DO_CANCEL: mailbox_post(e->cancel->reply_to, &e->cancel->mail); break;
 	case DO_PRUNE:
@@ -265,6 +285,7 @@ static void settle(struct store *s, struct errand *e, struct mail_list *pending)
 		break;
 	case DO_STARTED:
 	case DO_JOBS_MAX:
+	case DO_LISTEN:
 	case DO_RECOVER_DONE:
 	case DO_WATCH:
 	case DO_READ:
@@ -332,6 +353,23 @@ static void post_notice(struct store *s, struct notice *n)
 	notice_unref(n);
 }
 
+/* As many as may be under way. */
+static void post_effects(struct store *s)
+{
+	struct effect *f;
+	enum db_rc rc = DB_ROW;
+
+	while (s->effects && s->writer.may_claim && s->writer.may_have_effects && s->n_effects < EFFECTS_MAX && rc == DB_ROW) {
+		rc = write_effect_take(&s->writer, &f);
+		if (rc < DB_OK)
+			broke(s, "effects");
+		if (rc != DB_ROW)
+			return;
+		s->n_effects++;
+		mailbox_post(s->effects, &f->mail);
+	}
+}
+
 /* The next batch from the front of PENDING. A piece of pruning is a batch of its own, so that no submit waits for it. */
 static void take_batch(struct store *s, struct mail_list *pending, struct mail_list *batch)
 {
@@ -354,7 +392,14 @@ static void take_batch(struct store *s, struct mail_list *pending, struct mail_l
 	}
 }
 
-/* Takes the results out of BATCH, to be tried again. */
+/* What nobody would send again. */
+static int is_ours(const struct errand *e)
+{
+	return e->kind == DO_FINISH || e->kind == DO_ARM || e->kind == DO_EFFECT_DONE ||
+	       (e->kind == DO_SUBMIT && (e->submit->effect || e->submit->cron_rule));
+}
+
+/* Takes out of BATCH what is to be tried again. */
 static void keep_results(struct store *s, struct mail_list *batch)
 {
 	struct mail_list others = STAILQ_HEAD_INITIALIZER(others);
@@ -363,7 +408,7 @@ static void keep_results(struct store *s, struct mail_list *batch)
 		s->later_ms = mono_ms() + FULL_RETRY_MS;
 	while (!STAILQ_EMPTY(batch)) {
 		struct mail *m = STAILQ_FIRST(batch);
-		struct mail_list *to = ((struct errand *)m)->kind == DO_FINISH ? &s->later : &others;
+		struct mail_list *to = is_ours((struct errand *)m) ? &s->later : &others;
 		STAILQ_REMOVE_HEAD(batch, next);
 		STAILQ_INSERT_TAIL(to, m, next);
 	}
@@ -390,6 +435,7 @@ static void commit_batch(struct store *s, struct mail_list *batch, struct mail_l
 		mailbox_post_all(s->claims, &claims);
 		settle_all(s, batch, pending);
 		post_notice(s, notice);
+		post_effects(s);
 		return;
 	}
 	give_up(s, rc, batch);
@@ -573,6 +619,7 @@ int store_open(const struct store_options *o, struct store **out, struct err *e)
 
 	assert(o->jobs_max >= 1 && o->claims);
 	s->claims = o->claims;
+	s->effects = o->effects;
 	s->to_writer = mailbox_new();
 	s->to_reader = mailbox_new();
 	STAILQ_INIT(&s->later);
@@ -642,6 +689,28 @@ void store_started(struct store *s, int64_t job, int attempt, const char *confin
 	post_write(s, e);
 }
 
+void store_effect_done(struct store *s, int64_t effect)
+{
+	struct errand *e = errand(DO_EFFECT_DONE);
+	e->effect = effect;
+	post_write(s, e);
+}
+
+void store_listen(struct store *s, int to_jobs, int to_rules)
+{
+	struct errand *e = errand(DO_LISTEN);
+	e->listen.to_jobs = to_jobs;
+	e->listen.to_rules = to_rules;
+	post_write(s, e);
+}
+
+void store_arm(struct store *s, struct arm *r)
+{
+	struct errand *e = errand(DO_ARM);
+	e->arm = r;
+	post_write(s, e);
+}
+
 void store_jobs_max(struct store *s, int jobs_max)
 {
 	struct errand *e = errand(DO_JOBS_MAX);
@@ -703,7 +772,7 @@ void submit_free(struct submit *r)
 	if (!r)
 		return;
 	char *texts[] = { r->source, r->provider, r->key, r->event, r->action, r->summary_json, r->event_json, r->headers_json,
-			  r->why_json, r->ruleset, r->first_jobs_json };
+			  r->why_json, r->ruleset, r->first_jobs_json, r->cause_json };
 	for (size_t i = 0; i < COUNT(texts); i++)
 		free(texts[i]);
 	buf_fini(&r->body);
@@ -720,7 +789,8 @@ void claim_free(struct claim *c)
 {
 	if (!c)
 		return;
-	char *texts[] = { c->rule, c->file, c->cell, c->ruleset, c->source, c->event_json, c->headers_json, c->reason };
+	char *texts[] = { c->rule, c->file, c->cell, c->ruleset, c->source, c->event_json, c->headers_json, c->reason,
+			  c->cause_json };
 	for (size_t i = 0; i < COUNT(texts); i++)
 		free(texts[i]);
 	buf_fini(&c->body);

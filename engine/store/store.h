@@ -7,7 +7,7 @@
  * must exit (store_is_broken) for the supervisor to start it anew and read what is true (DESIGN section 9). A full disk is
  * another matter: what was waiting was not stored, comes back STORE_UNKNOWN too, and the store goes on.
  *
- * After a commit the claims are posted first, then the replies, then the notices. */
+ * After a commit the claims are posted first, then the replies, then the notices, then the effects. */
 #pragma once
 #include "base/err.h"
 #include "base/mailbox.h"
@@ -19,6 +19,7 @@ struct store_options {
 	int state_dirfd;                /* borrowed; pushrod.db lies in it */
 	int jobs_max;                   /* jobs that run at once, over all queues */
 	struct mailbox *claims;         /* borrowed; claimed jobs are posted here as struct claim */
+	struct mailbox *effects;        /* borrowed; what ended jobs cause is posted here as struct effect; NULL: it stays undone */
 };
 
 enum store_outcome { STORE_OK = 1, STORE_DUPLICATE, STORE_STALE, STORE_NOT_FOUND, STORE_UNKNOWN };
@@ -57,6 +58,12 @@ struct submit {
 	char *why_json;                 /* [{"rule":…,"because":…}]: those that listen and did not match */
 	char *ruleset;                  /* sha256 hex */
 	int64_t received_ms;
+	char *cause_json;               /* of an event that a job caused (rules/ruleset.h); NULL: none */
+	int64_t root;                   /* the delivery at the beginning of its chain of causes; 0: it is one */
+	int64_t effect;                 /* the effect that this delivery is, which is done with it; 0: none */
+	/* A schedule's: the moment it is for, at most once for each (I10), or DUPLICATE with delivery 0. NULL: none. */
+	const char *cron_rule, *cron_file;      /* borrowed from what ruleset_keep holds */
+	int64_t cron_ms, cron_through_ms;       /* through: all up to here is settled by it */
 	struct buf body;                /* as received, byte for byte */
 	struct submit_job *jobs;        /* array, owned */
 	int n_jobs;
@@ -77,7 +84,7 @@ struct claim {
 	struct mail mail;
 	int64_t job, delivery;
 	int attempt;                    /* the fence */
-	char *rule, *file, *cell, *ruleset, *source, *event_json, *headers_json;
+	char *rule, *file, *cell, *ruleset, *source, *event_json, *headers_json, *cause_json;   /* cause_json: or NULL */
 	struct buf body;
 	int64_t timeout_ms, received_ms;
 	enum job_trust trust;
@@ -90,12 +97,17 @@ struct finish {
 	struct mail mail;
 	struct mailbox *reply_to;
 	struct job_result result;       /* result.attempt is checked in the transaction (I6) */
+	char *outputs_json;             /* {"name":value}, or NULL; owned by the request: finish_fini */
+	struct emitted { char *name, *data_json; } *emits;      /* what it emitted, in order; owned, likewise */
+	int n_emits;
 	int again;                      /* 1: nothing of this attempt ran; close it and queue attempt+1, result.reason says why */
 	void *arg;
 	enum store_outcome outcome;     /* OK, STALE (already final, or another attempt), NOT_FOUND, UNKNOWN */
 };
-/* While the disk is full it is kept and tried again: UNKNOWN means that the store broke, or was closed. */
+/* While the disk is full it is kept and tried again: UNKNOWN means that the store broke, or was closed. The same holds for a
+ * submit with an effect or a schedule's moment. */
 void store_finish(struct store *s, struct finish *r);
+void finish_fini(struct finish *r);             /* what it owns, not R itself */
 
 struct cancel {
 	struct mail mail;

@@ -35,7 +35,7 @@ static enum db_rc read_meta(struct writer *w)
 
 int writer_open(struct writer *w, const char *path, int jobs_max, struct err *e)
 {
-	*w = (struct writer){ .jobs_max = jobs_max };
+	*w = (struct writer){ .jobs_max = jobs_max, .may_have_effects = 1 };
 	if (db_open(path, DB_WRITER, &w->db, e) < 0)
 		return -1;
 	if (schema_migrate(&w->db, e) < 0)
@@ -304,7 +304,8 @@ static enum db_rc submit_rows(struct writer *w, struct submit *r)
 	rc = db_run(&w->db, SQL_DELIVERY_ADD,
 		    VALUES(INT(r->delivery), INT(source), TEXT(r->key), TEXT(r->provider), TEXT(r->event), TEXT(r->action),
 			   INT(r->received_ms), INT((int64_t)r->body.len), INT(change), TEXT(r->summary_json), TEXT(r->ruleset),
-			   TEXT(r->event_json), TEXT(r->headers_json), TEXT(r->why_json)));
+			   TEXT(r->event_json), TEXT(r->headers_json), TEXT(r->why_json),
+			   r->cause_json ? TEXT(r->cause_json) : NOTHING, r->root ? INT(r->root) : NOTHING));
 	if (rc != DB_OK)
 		return rc;
 	if (sqlite3_changes(w->db.handle) == 0) {
@@ -315,17 +316,34 @@ static enum db_rc submit_rows(struct writer *w, struct submit *r)
 	rc = db_run(&w->db, SQL_BODY_ADD, VALUES(INT(r->delivery), BLOB(buf_slice(&r->body))));
 	for (int i = 0; i < r->n_jobs && rc == DB_OK; i++)
 		rc = add_job(w, r, i);
+	if (rc == DB_OK)
+		rc = chain_note_born(w, r);
 	w->now.deliveries++;
 	w->now.body_bytes += (int64_t)r->body.len;
 	r->outcome = STORE_OK;
 	return rc;
 }
 
+/* What it is the end of goes with it, also where it was there before. */
+static enum db_rc submit_whole(struct writer *w, struct submit *r)
+{
+	enum db_rc rc = r->effect ? write_effect_done(w, r->effect) : DB_OK;
+
+	if (rc == DB_OK && r->cron_rule)
+		rc = timing_take_instant(w, r);
+	if (rc == DB_OK && r->cron_rule) {
+		r->outcome = STORE_DUPLICATE;
+		r->first_jobs_json = xstrdup("[]");
+		return DB_OK;
+	}
+	return rc >= DB_OK ? submit_rows(w, r) : rc;
+}
+
 enum db_rc write_submit(struct writer *w, struct submit *r)
 {
 	assert(r->key && r->key[0]);
 	enum db_rc rc = open_request(w);
-	return rc == DB_OK ? close_request(w, submit_rows(w, r)) : rc;
+	return rc == DB_OK ? close_request(w, submit_whole(w, r)) : rc;
 }
 
 /* ---- finish, cancel, started ---- */
@@ -360,7 +378,7 @@ static enum db_rc end_attempt(struct writer *w, const struct job_result *res)
 						INT(res->exit_code), TEXT(res->reason), INT(res->log_bytes))));
 }
 
-static enum db_rc end_job(struct writer *w, const struct job_result *res, const struct holder *h)
+static enum db_rc end_job(struct writer *w, const struct job_result *res, const struct holder *h, const struct finish *r)
 {
 	enum db_rc rc = end_attempt(w, res);
 
@@ -374,7 +392,8 @@ static enum db_rc end_job(struct writer *w, const struct job_result *res, const 
 	if (rc != DB_OK)
 		return rc;
 	w->now.running--;
-	return must_change_one(w, db_run(&w->db, SQL_QUEUE_LEAVE, VALUES(INT(h->queue))));
+	rc = must_change_one(w, db_run(&w->db, SQL_QUEUE_LEAVE, VALUES(INT(h->queue))));
+	return rc == DB_OK ? chain_note_end(w, res->job, r) : rc;
 }
 
 /* Back to where it stood: its number is older than that of any job that waits, so it is the head again. */
@@ -409,14 +428,14 @@ static enum db_rc finish_rows(struct writer *w, struct finish *r)
 	}
 	r->outcome = STORE_OK;
 	if (!r->again)
-		return end_job(w, &res, &h);
+		return end_job(w, &res, &h, r);
 	if (!job_state_is_final(res.state))
 		res.state = JOB_LOST;
 	if (!h.wish[0])
 		return queue_again(w, &res, &h);
 	res.state = JOB_CANCELLED;
 	memcpy(res.reason, h.wish, sizeof res.reason);
-	return end_job(w, &res, &h);
+	return end_job(w, &res, &h, r);
 }
 
 enum db_rc write_finish(struct writer *w, struct finish *r)
@@ -438,8 +457,10 @@ static enum db_rc next_in_queue(struct writer *w, int64_t queue, int64_t after, 
 enum db_rc write_refuse(struct writer *w, int64_t job, const char *why)
 {
 	int64_t change = touch(w, (struct touched){ .job = job });
-	return must_change_one(w, db_run(&w->db, SQL_JOB_END, VALUES(INT(job), INT(JOB_REFUSED), INT(w->now_ms), NOTHING, TEXT(why),
-								     NOTHING, INT(change))));
+	enum db_rc rc = db_run(&w->db, SQL_JOB_END, VALUES(INT(job), INT(JOB_REFUSED), INT(w->now_ms), NOTHING, TEXT(why), NOTHING,
+							   INT(change)));
+	rc = must_change_one(w, rc);
+	return rc == DB_OK ? chain_note_end(w, job, NULL) : rc;
 }
 
 static enum db_rc cancel_waiting(struct writer *w, struct cancel *r, const struct holder *h)
@@ -450,13 +471,11 @@ static enum db_rc cancel_waiting(struct writer *w, struct cancel *r, const struc
 							   TEXT(r->reason), NOTHING, INT(change)));
 	rc = must_change_one(w, rc);
 	r->state = JOB_CANCELLED;
-	if (h->state != JOB_QUEUED)
-		return rc;                      /* it stands in no queue */
-	if (rc == DB_OK)
+	if (rc == DB_OK && h->state == JOB_QUEUED)              /* others stand in no queue */
 		rc = next_in_queue(w, h->queue, r->job, &next);
-	if (rc == DB_OK)
+	if (rc == DB_OK && h->state == JOB_QUEUED)
 		rc = db_run(&w->db, SQL_QUEUE_HEAD, VALUES(INT(h->queue), INT(r->job), next));
-	return rc;
+	return rc == DB_OK ? chain_note_end(w, r->job, NULL) : rc;
 }
 
 static enum db_rc cancel_rows(struct writer *w, struct cancel *r)
@@ -565,10 +584,12 @@ static struct claim *claim_from_submit(struct writer *w, size_t i, const struct 
 	if (next && next->from == s) {
 		c->event_json = xstrdup(s->event_json);
 		c->headers_json = xstrdup(s->headers_json);
+		c->cause_json = xstrdup(s->cause_json);
 		c->body = buf_copy(&s->body);
 	} else {
 		c->event_json = TAKE(&s->event_json);
 		c->headers_json = TAKE(&s->headers_json);
+		c->cause_json = TAKE(&s->cause_json);
 		c->body = s->body;
 		s->body = (struct buf){ .max = c->body.max };
 	}
@@ -596,6 +617,7 @@ static struct claim *claim_from_row(sqlite3_stmt *row, const struct claimed *tak
 	buf_add(&c->body, body);
 	c->reason = slice_dup(column_slice(row, 11));
 	c->trust = (enum job_trust)sqlite3_column_int(row, 12);
+	c->cause_json = sqlite3_column_type(row, 13) == SQLITE_NULL ? NULL : slice_dup(column_slice(row, 13));
 	return c;
 }
 

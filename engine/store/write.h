@@ -3,7 +3,7 @@
  * The writer's thread only. Inside store/ only. */
 #pragma once
 #include "store/db.h"
-#include "store/store.h"
+#include "store/follow.h"
 
 /* The row of `meta`, and how many jobs run: kept beside the database, restored where a transaction is undone. */
 struct tally {
@@ -34,6 +34,9 @@ struct writer {
 	int64_t now_ms;                         /* wall time of the transaction */
 	int jobs_max, may_claim;
 	int64_t walked_delivery;                /* by retention: those up to here go with their jobs */
+	int hears_jobs, hears_rules;            /* the ends of which are noted in the outbox */
+	int may_have_effects;                   /* the outbox may hold some behind effect_cursor */
+	int64_t effect_cursor;                  /* those up to here have been posted */
 	int is_careful;                         /* each request is a savepoint: see write_submit */
 	struct touched *touched;
 	struct claimed *claimed;
@@ -57,6 +60,8 @@ enum db_rc write_finish(struct writer *w, struct finish *r);
 enum db_rc write_cancel(struct writer *w, struct cancel *r);
 enum db_rc write_started(struct writer *w, int64_t job, int attempt, const char *confinement);
 enum db_rc write_refuse(struct writer *w, int64_t job, const char *why);       /* it waits for an approval */
+enum db_rc write_effect_done(struct writer *w, int64_t effect);
+enum db_rc write_arm(struct writer *w, struct arm *r);
 enum db_rc write_claims(struct writer *w);      /* as many as there are slots, the oldest job first */
 enum db_rc write_commit(struct writer *w);
 enum db_rc write_rollback(struct writer *w);
@@ -67,6 +72,16 @@ enum db_rc write_notice(struct writer *w, struct notice **out);
 /* What claim I of this transaction needs to run; moves bytes out of the submit that brought them where it can. DB_ROW
  * with *out owned. */
 enum db_rc write_claim_take(struct writer *w, size_t i, struct claim **out);
+
+/* The next effect of the outbox. DB_ROW with *out owned, DB_OK where there is none. */
+enum db_rc write_effect_take(struct writer *w, struct effect **out);
+
+/* store/chain.c, for write.c: JOB has ended; R is its result, or NULL where it was never run. */
+enum db_rc chain_note_end(struct writer *w, int64_t job, const struct finish *r);
+/* Jobs of R that ended with their birth: skipped by `once`. */
+enum db_rc chain_note_born(struct writer *w, const struct submit *r);
+/* store/timing.c, for write.c: R is for a schedule's moment. DB_ROW where it is the first for it, else DB_OK. */
+enum db_rc timing_take_instant(struct writer *w, const struct submit *r);
 
 /* store/notice.c: a notice with room for N changes, n = 0, and one reference. */
 struct notice *notice_new(size_t room);

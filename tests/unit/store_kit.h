@@ -11,14 +11,14 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "store/store.h"
+#include "store/follow.h"
 
 #define KIT_WAIT_MS 20000
 
 struct kit {
 	char folder[64];
 	int dirfd;
-	struct mailbox *replies, *claims, *notices;
+	struct mailbox *replies, *claims, *effects, *notices;
 	struct store *store;
 	struct mail_list claimed;       /* taken from the mailbox, not yet looked at */
 };
@@ -26,7 +26,8 @@ struct kit {
 static inline void kit_open(struct kit *k, int jobs_max)
 {
 	struct err e;
-	const struct store_options o = { .state_dirfd = k->dirfd, .jobs_max = jobs_max, .claims = k->claims };
+	const struct store_options o = { .state_dirfd = k->dirfd, .jobs_max = jobs_max, .claims = k->claims,
+					 .effects = k->effects };
 
 	cr_assert_eq(store_open(&o, &k->store, &e), 0, "%s", e.msg);
 }
@@ -40,6 +41,7 @@ static inline void kit_init(struct kit *k)
 	cr_assert_geq(k->dirfd, 0);
 	k->replies = mailbox_new();
 	k->claims = mailbox_new();
+	k->effects = mailbox_new();
 	k->notices = mailbox_new();
 }
 
@@ -62,11 +64,24 @@ static inline void kit_drop_claims(struct kit *k)
 	}
 }
 
+static inline void kit_drop_effects(struct kit *k)
+{
+	struct mail_list list;
+
+	mailbox_take(k->effects, &list);
+	while (!STAILQ_EMPTY(&list)) {
+		struct effect *f = (struct effect *)STAILQ_FIRST(&list);
+		STAILQ_REMOVE_HEAD(&list, next);
+		effect_free(f);
+	}
+}
+
 static inline void kit_close(struct kit *k)
 {
 	store_close(k->store);
 	k->store = NULL;
 	kit_drop_claims(k);
+	kit_drop_effects(k);
 	mailbox_deliver(k->notices, NULL);
 }
 
@@ -86,6 +101,7 @@ static inline void kit_fini(struct kit *k)
 	close(k->dirfd);
 	mailbox_free(k->replies);
 	mailbox_free(k->claims);
+	mailbox_free(k->effects);
 	mailbox_free(k->notices);
 }
 

@@ -178,7 +178,7 @@ Test(check, on_names_events_that_there_are)
 	expect_rule("'on':'github:pu*','when':'always'" RUN, "and nowhere else");
 	expect_rule("'on':'github:','when':'always'" RUN, "names no event");
 	expect_rule("'on':'push.','when':'always'" RUN, "ends in a dot");
-	expect_rule("'on':'rule:succeeded','when':'always'" RUN, "this version has no 'rule:' events yet");
+	expect_rule("'on':'rule:succeded','when':'always'" RUN, "'rule:succeded' never happens");
 	expect_rule("'on':5,'when':'always'" RUN, "on: want an event such as \"push\"");
 	expect_rule("'on':[],'when':'always'" RUN, "on: the list is empty");
 	no_leaks();

@@ -23,7 +23,7 @@ static const char *const RULES[] = { "docs", "{'on':'push','when':'always','run'
 static struct place place;
 static struct front front;
 static struct edition *edition;
-static struct mailbox *claims, *answers;
+static struct mailbox *claims, *effects, *answers;
 static int runner, supervisor, inner_supervisor, signals;
 static pthread_t thread;
 static enum desk_end ended;
@@ -91,7 +91,8 @@ static void start(int64_t lists)
 	open_store();
 	const struct desk_options o = { .front = &front, .shelf = place.shelf, .addresses = &place.addresses,
 		.site_dir = place.path, .state_dir = place.path, .journals_dirfd = place.journals_dirfd,
-		.supervisor_fd = inner_supervisor, .signal_fd = signals, .claims = claims };
+		.supervisor_fd = inner_supervisor, .signal_fd = signals, .claims = claims,
+		.effects = effects };
 	front.desk = desk_new(&o);
 	desk_put_store(front.desk, front.store);
 	desk_put_edition(front.desk, edition_ref(edition));
@@ -127,6 +128,7 @@ static void set_up(void)
 	place_open(&place);
 	front = (struct front){ .journals_dirfd = place.journals_dirfd };
 	claims = mailbox_new();
+	effects = mailbox_new();
 	answers = mailbox_new();
 	edition = place_edition(&place, RULES, NULL);
 }
@@ -135,6 +137,7 @@ static void tear_down(void)
 {
 	edition_unref(edition);
 	mailbox_free(claims);
+	mailbox_free(effects);
 	mailbox_free(answers);
 	buf_fini(&scratch);
 	place_close(&place);

@@ -892,7 +892,7 @@ Test(store, a_job_and_a_delivery_read_as_the_api_shows_them)
 	cr_assert(strstr(job, ",\"started_ms\":null,\"ended_ms\":null,\"exit_code\":null,\"reason\":\"\",\"log_bytes\":null,\"change\":2}]}"),
 		  "%s", job);
 	KIT_SAYS(&k, ",\"headers\":{\"a\":\"b\"},\"normalised\":{\"key\":\"gu\"id\"},\"why\":[{\"rule\":\"x\",\"because\":\"y\"}],\"ruleset\":\"abc123\","
-		     "\"job_list\":[{\"id\":1,", .what = READ_DELIVERY, .a = 1);
+		     "\"cause\":null,\"job_list\":[{\"id\":1,", .what = READ_DELIVERY, .a = 1);
 	KIT_SAYS(&k, "{\"change\":2,\"jobs\":{\"debouncing\":0,\"queued\":1,\"awaiting_approval\":0,\"running\":0},\"deliveries\":1,",
 		 .what = READ_STATUS);
 	enum store_outcome outcome;
