@@ -1,10 +1,11 @@
 """A new user's first minutes: init, check, serve, simulate, watch."""
 import json
 import os
+import re
 import stat
 import subprocess
 
-from lib import Server, binary, environment, folder
+from lib import ROOT, Server, binary, environment, folder
 
 ASAN_TOO = True
 FILES = {"pushrod.lua", "rules/hello.lua", ".luarc.json", ".gitignore", "types/pushrod.lua", "secrets/github"}
@@ -69,3 +70,21 @@ def test_the_types_are_lua_and_the_schema_is_json():
     assert code == 0 and bare("check", site)[0] == 0, "Lua reads the types"
     code, _, err = bare("schema", "--format", "yaml")
     assert code == 2 and "markdown, json or lua" in err, err
+
+
+def test_the_pages_that_teach_are_right():
+    """Each block of Lua in docs/writing-rules.md and README.md passes the check, without a warning."""
+    for page, least in (("docs/writing-rules.md", 5), ("README.md", 2)):
+        with open(os.path.join(ROOT, page), encoding="utf-8") as f:
+            blocks = re.findall(r"```lua\n(.*?)```", f.read(), re.S)
+        assert len(blocks) >= least, page
+        site = folder()
+        os.makedirs(f"{site}/rules")
+        settings = [b for b in blocks if "source \"" in b]
+        with open(f"{site}/pushrod.lua", "w", encoding="utf-8") as f:
+            f.write(settings[0] if settings else "".join(f'source "{n}" {{ provider = "{n}", secret = secret "{n}" }}\n' for n in ("github", "stripe", "razorpay")))
+        for n, block in enumerate(b for b in blocks if b not in settings):
+            with open(f"{site}/rules/{n}.lua", "w", encoding="utf-8") as f:
+                f.write(block)
+        code, out, err = bare("check", site, "--without-secrets")
+        assert code == 0 and not err, (page, err)
