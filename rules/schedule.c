@@ -97,24 +97,7 @@ const char *schedule_zone(const struct schedule *s)
 	return s->zone_name;
 }
 
-/* The same for one rule and instant, whoever asks; spread evenly. */
-static int64_t jitter_of(const struct schedule *s, const struct rule *r, int64_t instant_ms)
-{
-	uint64_t h = 0xcbf29ce484222325u;
-	const char *const texts[] = { r->file, r->name };
-
-	if (!s->jitter_ms)
-		return 0;
-	for (size_t i = 0; i < COUNT(texts); i++)
-		for (const char *p = texts[i]; *p; p++)
-			h = (h ^ (unsigned char)*p) * 0x100000001b3u;
-	h ^= (uint64_t)instant_ms;
-	h = (h ^ h >> 30) * 0xbf58476d1ce4e5b9u;
-	h = (h ^ h >> 27) * 0x94d049bb133111ebu;
-	return (int64_t)((h ^ h >> 31) % (uint64_t)s->jitter_ms);
-}
-
-int64_t schedule_next_ms(const struct schedule *s, const struct rule *r, int64_t since_ms, int64_t *due_ms)
+static int64_t first_after(const struct schedule *s, int64_t since_ms)
 {
 	int64_t first = INT64_MAX;
 
@@ -122,7 +105,33 @@ int64_t schedule_next_ms(const struct schedule *s, const struct rule *r, int64_t
 		int64_t at = cron_next_ms(&s->list[i], s->zone, since_ms);
 		first = at < first ? at : first;
 	}
-	*due_ms = first + jitter_of(s, r, first);
+	return first;
+}
+
+/* When an instant is to fire: the same for one rule and instant, whoever asks; spread evenly; before the next instant, so that
+ * their order stands. */
+static int64_t due_of(const struct schedule *s, const struct rule *r, int64_t instant_ms)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+	const char *const texts[] = { r->file, r->name };
+
+	if (!s->jitter_ms)
+		return instant_ms;
+	int64_t room = first_after(s, instant_ms) - instant_ms;
+	for (size_t i = 0; i < COUNT(texts); i++)
+		for (const char *p = texts[i]; *p; p++)
+			h = (h ^ (unsigned char)*p) * 0x100000001b3u;
+	h ^= (uint64_t)instant_ms;
+	h = (h ^ h >> 30) * 0xbf58476d1ce4e5b9u;
+	h = (h ^ h >> 27) * 0x94d049bb133111ebu;
+	return instant_ms + (int64_t)((h ^ h >> 31) % (uint64_t)(room < s->jitter_ms ? room : s->jitter_ms));
+}
+
+int64_t schedule_next_ms(const struct schedule *s, const struct rule *r, int64_t since_ms, int64_t *due_ms)
+{
+	int64_t first = first_after(s, since_ms);
+
+	*due_ms = due_of(s, r, first);
 	return first;
 }
 
@@ -164,7 +173,7 @@ size_t schedule_due(const struct schedule *s, const struct rule *r, int64_t sinc
 	int has_late = due.n_late > 0 || from > since_ms;
 	for (size_t i = due.n - kept; i < due.n; i++) {
 		int64_t at = due.at[i % SCHEDULE_INSTANTS_MAX];
-		int is_late = now_ms - (at + jitter_of(s, r, at)) > SCHEDULE_LATE_MS;
+		int is_late = now_ms - due_of(s, r, at) > SCHEDULE_LATE_MS;
 		if (s->missed == MISSED_ALL || !has_late || (s->missed == MISSED_SKIP ? !is_late : i + 1 == due.n))
 			out[n++] = at;
 	}
