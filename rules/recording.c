@@ -1,6 +1,8 @@
 /* rules/recording.c - first the holes are filled, then the text is cut into lines and body. */
 #include "rules/recording.h"
 
+#include <string.h>
+
 #define TEXT_MAX (32 << 20)
 
 static void add_hole(struct slice name, const char *id, int64_t now_ms, struct buf *out)
@@ -25,7 +27,7 @@ static void fill(struct slice rest, const char *id, int64_t now_ms, struct buf *
 		if (at < 0)
 			return;
 		rest = slice_from(rest, (size_t)at + 2);
-		if (slice_cut(rest, '}', &name, &tail) && name.len <= 6) {
+		if (slice_cut(rest, '}', &name, &tail) && slice_chr(name, '$') < 0) {
 			add_hole(name, id, now_ms, out);
 			rest = tail;
 		} else {
@@ -37,7 +39,7 @@ static void fill(struct slice rest, const char *id, int64_t now_ms, struct buf *
 static int is_token(struct slice s)
 {
 	for (size_t i = 0; i < s.len; i++)
-		if (s.ptr[i] <= ' ' || s.ptr[i] > '~' || s.ptr[i] == ':')
+		if (s.ptr[i] <= ' ' || s.ptr[i] > '~' || strchr("\"(),/:;<=>?@[\\]{}", s.ptr[i]))
 			return 0;
 	return s.len > 0;
 }

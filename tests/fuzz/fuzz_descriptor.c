@@ -48,6 +48,13 @@ static void use(const struct provider *p)
 		abort();
 	if (provider_identify(p, &r, &id, &e) == 0)
 		identity_fini(&id);
+	struct request_view hello = r;
+	hello.method = provider_hello_method(p);
+	if (hello.method.len && provider_identify(p, &hello, &id, &e) == 0) {
+		if (!id.answer_status)
+			abort();
+		identity_fini(&id);
+	}
 	normalise(p, &r);
 }
 

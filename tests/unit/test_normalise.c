@@ -262,6 +262,40 @@ Test(normalise, values_of_another_type_than_the_field_are_missing)
 	no_leaks();
 }
 
+/* Whoever sends a pull request chooses names, branches and authors; the ids of repositories are the forge's. */
+Test(normalise, trust_is_judged_from_ids_that_the_forge_gives_and_no_name)
+{
+	static const struct { const char *provider, *event, *action, *json; int is_known, is_fork; } cases[] = {
+#define HUB(head, base) "{\"pull_request\":{\"head\":{\"ref\":\"main\",\"repo\":" head "},\"base\":{\"ref\":\"main\",\"repo\":" base "}}}"
+		{ "github", "pull_request", "opened", HUB("{\"id\":2,\"full_name\":\"acme/handbook\",\"fork\":false}", "{\"id\":1,\"full_name\":\"acme/handbook\"}"), 1, 1 },
+		{ "github", "pull_request", "opened", HUB("{\"id\":1,\"full_name\":\"eve/handbook\"}", "{\"id\":1,\"full_name\":\"acme/handbook\"}"), 1, 0 },
+		{ "github", "pull_request", "opened", HUB("null", "{\"id\":1}"), 1, 1 },
+		{ "github", "pull_request", "opened", HUB("{\"id\":\"1\"}", "{\"id\":1}"), 1, 1 },
+		{ "github", "pull_request", "opened", HUB("null", "null"), 0, 0 },
+		{ "github", "pull_request_review", "submitted", "{\"action\":\"submitted\",\"review\":{\"state\":\"approved\"},\"pull_request\":{\"head\":{\"repo\":{\"id\":2}},"
+		  "\"base\":{\"repo\":{\"id\":1}}}}", 1, 1 },
+		{ "gitlab", "merge_request", "open", "{\"object_attributes\":{\"action\":\"open\",\"source_project_id\":2,\"target_project_id\":1}}", 1, 1 },
+		{ "gitlab", "note", "create", "{\"merge_request\":{\"source_project_id\":2,\"target_project_id\":1}}", 1, 1 },
+		{ "gitlab-signing-token", "merge_request", "open", "{\"object_attributes\":{\"action\":\"open\",\"target_project_id\":1}}", 1, 1 },
+		{ "gitea", "pull_request", "opened", "{\"pull_request\":{\"head\":{\"repo_id\":2},\"base\":{\"repo_id\":1}}}", 1, 1 },
+		{ "gitea", "pull_request_approved", "reviewed", "{\"pull_request\":{\"head\":{},\"base\":{\"repo_id\":1}}}", 1, 1 },
+		{ "gogs", "pull_request", "opened", "{\"pull_request\":{\"head_repo\":{\"id\":2},\"base_repo\":{\"id\":1}}}", 1, 1 },
+		{ "bitbucket", "pullrequest:created", "", "{\"pullrequest\":{\"source\":{\"repository\":null},\"destination\":{\"repository\":{\"uuid\":\"1\"}}}}", 1, 1 },
+		{ "bitbucket", "pullrequest:comment_created", "", "{\"pullrequest\":{\"source\":{\"repository\":{\"uuid\":\"2\"}},\"destination\":{\"repository\":{\"uuid\":\"1\"}}}}", 1, 1 },
+		{ "bitbucket-server", "pr:opened", "", "{\"pullRequest\":{\"fromRef\":{\"repository\":{\"id\":2}},\"toRef\":{\"repository\":{\"id\":1}}}}", 1, 1 },
+		{ "azure-devops", "git.pullrequest.created", "", "{\"resource\":{\"forkSource\":{\"repository\":{\"id\":\"2\"}}}}", 1, 1 },
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct normalised n;
+		normalise(&n, cases[i].provider, cases[i].event, cases[i].action, slice_of(cases[i].json));
+		const struct field *fork = &n.normal.field[FIELD_FORK];
+		cr_assert_eq(fork->state == FIELD_PRESENT, cases[i].is_known, "%zu", i);
+		cr_assert(!cases[i].is_known || (fork->list->kind == VALUE_TRUE) == cases[i].is_fork, "%zu", i);
+		normalised_fini(&n);
+	}
+	no_leaks();
+}
+
 Test(normalise, a_ref_that_is_neither_branch_nor_tag_is_no_push)
 {
 	struct normalised n;

@@ -2,6 +2,7 @@
 #include "base/hex.h"
 #include "rules/form.h"
 #include "rules/normalise.h"
+#include "rules/recording.h"
 #include "vector.h"
 
 #define SEED "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"
@@ -66,6 +67,59 @@ Test(provider, says_nothing_twice_that_the_request_says)
 		cr_assert_null(strstr(t.headers, cases[i].never), "%s", t.headers);
 		trial_fini(&t);
 	}
+	no_leaks();
+}
+
+/* ---- recordings ---- */
+
+Test(recording, fills_its_holes_and_leaves_those_of_others)
+{
+	struct recording r;
+	struct err e;
+	cr_assert_eq(recording_parse(SLICE("X-Id: ${id}\r\nX-Time: ${now}\n\n{\"a\":${now_ms},\"b\":\"${HOME} ${ ${id}\"}\n\n"), "i", 1700000000123, &r, &e), 0);
+	cr_assert_eq(r.n_headers, 3);
+	cr_assert(slice_eq(r.headers[0].value, SLICE("i")));
+	cr_assert(slice_eq(r.headers[1].value, SLICE("1700000000")));
+	cr_assert(slice_eq(r.headers[2].value, SLICE("application/json")));
+	cr_assert(slice_eq(r.body, SLICE("{\"a\":1700000000123,\"b\":\"${HOME} ${ i\"}\n")), SLICE_FMT, SLICE_ARG(r.body));
+	recording_fini(&r);
+	cr_assert_eq(recording_parse(SLICE("content-type: text/plain\n\n"), "i", 0, &r, &e), 0);
+	cr_assert_eq(r.n_headers, 1);
+	cr_assert_eq(r.body.len, 0);
+	recording_fini(&r);
+	cr_assert_eq(recording_parse(SLICE("\nbody"), "i", 0, &r, &e), 0);
+	cr_assert(slice_eq(r.body, SLICE("body")));
+	recording_fini(&r);
+	no_leaks();
+}
+
+Test(recording, refuses_what_is_none_and_says_the_line)
+{
+	static const struct { const char *text, *says; } bad[] = {
+		{ "A: b", "no empty line" }, { "", NULL }, { "A: b\nno colon\n\n", "line 2" }, { "A b: c\n\n", "line 1" }, { ": c\n\n", "line 1" },
+		{ "{\"a\":1}\n\n", "line 1" },
+	};
+	struct recording r;
+	struct buf many = BUF(1 << 12);
+	struct err e;
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		int is_bad = recording_parse(slice_of(bad[i].text), "i", 0, &r, &e) < 0;
+		cr_assert_eq(is_bad, bad[i].says != NULL, "%s", bad[i].text);
+		cr_assert(!is_bad || strstr(e.msg, bad[i].says), "%s", e.msg);
+		if (!is_bad)
+			recording_fini(&r);
+	}
+	for (int n = RECORDING_MAX_HEADERS - 1; n <= RECORDING_MAX_HEADERS; n++) {
+		buf_clear(&many);
+		for (int i = 0; i < n; i++)
+			buf_addf(&many, "H%d: x\n", i);
+		buf_adds(&many, "\n{}\n");
+		int status = recording_parse(buf_slice(&many), "i", 0, &r, &e);
+		cr_assert_eq(status, n < RECORDING_MAX_HEADERS ? 0 : -1);
+		if (status == 0)
+			recording_fini(&r);
+	}
+	buf_fini(&many);
 	no_leaks();
 }
 
