@@ -191,6 +191,15 @@ static void add_secrets(struct converting *c, const struct hook *h, struct buf *
 	buf_adds(out, a->n_secrets > 1 ? " }" : "");
 }
 
+/* One that needs no escape in an address, and that no server makes another of. */
+static int is_plain_path(const char *path)
+{
+	size_t n = strlen(path);
+
+	return path[strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._~/-")] == '\0' && !strstr(path, "//") &&
+	       !strstr(path, "/.") && path[n - 1] != '/' && n < 200;
+}
+
 static void add_source(struct converting *c, struct hook *h)
 {
 	struct buf *out = &c->sources;
@@ -204,10 +213,10 @@ static void add_source(struct converting *c, struct hook *h)
 		buf_adds(out, "secret = ");
 		add_secrets(c, h, out);
 	}
-	if (strcmp(path, usual) != 0) {
-		buf_adds(out, ", path = ");
-		lua_quote(path, out);
-	}
+	if (!is_plain_path(path))
+		hook_note(&h->notes, c->arena, "its path was %s; it is %s here", path, usual);
+	else if (strcmp(path, usual) != 0)
+		buf_addf(out, ", path = \"%s\"", path);
 	buf_adds(out, " }\n");
 	c->uses_open |= is_plain;
 	if (!is_plain)

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/hex.h"
+#include "base/utf8.h"
 #include "rules/diag.h"
 #include "rules/extract.h"
 
@@ -174,4 +175,78 @@ int fixture_read(const char *path, struct fixture *out, struct err *e)
 	if (fd_read_all(fd, &text, e) < 0 || fixture_parse(buf_slice(&text), out, e) < 0)
 		return err_wrap(e, "%s", path);
 	return 0;
+}
+
+/* ---- writing ---- */
+
+static void put_text(const char *key, const char *text, struct buf *out)
+{
+	if (!text)
+		return;
+	buf_addf(out, ",\n  \"%s\": ", key);
+	buf_add_json(out, slice_of(text));
+}
+
+static void put_headers(struct slice lines, struct buf *out)
+{
+	struct slice line, name, value;
+	int n = 0;
+
+	buf_adds(out, ",\n  \"headers\": {");
+	while (lines.len) {
+		slice_cut(lines, '\n', &line, &lines);
+		if (!slice_cut(line, ':', &name, &value))
+			continue;
+		buf_adds(out, n++ ? ",\n    " : "\n    ");
+		buf_add_json(out, name);
+		buf_adds(out, ": ");
+		buf_add_json(out, slice_trim(value));
+	}
+	buf_adds(out, n ? "\n  }" : "}");
+}
+
+/* True where BODY can stand in a file as it is, as a member of an object, and be taken out again. */
+static int is_document(struct slice body)
+{
+	CLEANUP(buf_fini) struct buf whole = BUF(FIXTURE_MAX_BYTES);
+	struct paths *p = paths_new();
+	struct values *values = NULL;
+	size_t n = 0;
+	int path = paths_add(p, SLICE("payload"), NULL);
+
+	buf_adds(&whole, "{\"payload\":");
+	buf_add(&whole, body);
+	buf_addc(&whole, '}');
+	int is = extract(p, buf_slice(&whole), &values, NULL) == 0;
+	const struct value *v = is ? values_get(values, path, &n) : NULL;
+	is = v && (v->kind == VALUE_OBJECT || v->kind == VALUE_ARRAY) && slice_eq(v->text, body);
+	values_free(values);
+	paths_free(p);
+	return is;
+}
+
+void fixture_write(const struct fixture *f, struct buf *out)
+{
+	struct slice body = buf_slice(&f->body);
+
+	buf_adds(out, "{\n  \"fixture\": 1");
+	put_text("source", f->source, out);
+	put_text("event", f->event, out);
+	put_text("delivery", f->delivery, out);
+	put_text("query", f->query, out);
+	if (f->received_ms)
+		buf_addf(out, ",\n  \"received_ms\": %lld", (long long)f->received_ms);
+	put_headers(buf_slice(&f->headers), out);
+	if (is_document(slice_trim(body))) {
+		buf_adds(out, ",\n  \"payload\": ");
+		buf_add(out, slice_trim(body));
+	} else if (utf8_is_valid(body) && !memchr(body.ptr ? body.ptr : "", '\0', body.len)) {
+		buf_adds(out, ",\n  \"body\": ");
+		buf_add_json(out, body);
+	} else {
+		buf_adds(out, ",\n  \"body_base64\": \"");
+		base64_add(out, body);
+		buf_addc(out, '"');
+	}
+	buf_adds(out, "\n}\n");
 }

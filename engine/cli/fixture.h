@@ -28,5 +28,7 @@ void fixture_fini(struct fixture *f);
  * large, or a fixture with something wrong in it. */
 int fixture_read(const char *path, struct fixture *out, struct err *e) MUST_USE;
 int fixture_parse(struct slice text, struct fixture *out, struct err *e) MUST_USE;
+/* The reverse: a fixture that fixture_parse reads as F again, its body byte for byte but for blanks around a document. */
+void fixture_write(const struct fixture *f, struct buf *out);
 /* -1: VALUE has a control byte, or there is no room. */
 int fixture_add_header(struct fixture *f, struct slice name, struct slice value, struct err *e) MUST_USE;

@@ -1,15 +1,19 @@
 /* cli/test.c - pushrod test: the fixtures beside the rules, and what must come of them. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "cli/options.h"
 #include "cli/rule_test.h"
 #include "cli/site.h"
+#include "cli/stored.h"
 #include "cli/talk.h"
 
 #define TESTS_MAX 10000
@@ -20,7 +24,7 @@ static const char *const formats[] = { "text", "json", "tap", "junit", "github" 
 
 struct suite {
 	const struct command *self;
-	const char *dir, *only;
+	const char *dir, *only, *exactly;       /* exactly: this test alone */
 	enum format format;
 	char **names;                   /* owned, sorted */
 	size_t n, failed, written;
@@ -39,7 +43,7 @@ static int take_name(struct suite *s, const char *name)
 	if ((s->n & (s->n - 1)) == 0)
 		s->names = xrealloc(s->names, (s->n ? 2 * s->n : 1) * sizeof *s->names);
 	char *bare = slice_dup((struct slice){ name, len - 5 });
-	if (s->only && !strstr(bare, s->only))
+	if ((s->only && !strstr(bare, s->only)) || (s->exactly && strcmp(bare, s->exactly) != 0))
 		free(bare);
 	else
 		s->names[s->n++] = bare;
@@ -183,6 +187,47 @@ static void put_end(const struct suite *s)
 		printf("%zu passed, %zu failed\n", passed, s->failed);
 }
 
+/* ---- a stored delivery becomes a test ---- */
+
+static int is_test_name(const char *name)
+{
+	return *name && *name != '/' && *name != '.' && !strstr(name, "/.") && name[strlen(name) - 1] != '/' && !strstr(name, "//");
+}
+
+static int write_test(const struct suite *s, const char *name, const struct fixture *f)
+{
+	CLEANUP(buf_fini) struct buf text = BUF(BUF_UNLIMITED);
+	CLEANUP(freep) char *path = xprintf("%s/tests/%s.json", s->dir, name), *folder = xstrdup(path);
+	struct err e;
+
+	*strrchr(folder, '/') = '\0';
+	fixture_write(f, &text);
+	if (access(path, F_OK) == 0)
+		err_set(&e, ERR_INPUT, "%s is there already: give another --name", path);
+	else if (dir_make(folder, 0755, &e) == 0 && file_write_durable(AT_FDCWD, path, buf_slice(&text), 0644, &e) == 0)
+		return EXIT_OK;
+	fprintf(stderr, "pushrod %s: %s\n", s->self->name, e.msg);
+	return EXIT_FAILED;
+}
+
+static int save(const struct suite *s, const char *delivery, const char *name, const char *state)
+{
+	struct fixture f = FIXTURE_NONE;
+	int64_t id;
+
+	if (slice_to_i64(slice_of(delivery), 1, INT64_MAX, &id) < 0)
+		return command_usage(s->self, "--save takes the number of a delivery, not '%s'", delivery);
+	if (!is_test_name(name))
+		return command_usage(s->self, "'%s' is no name of a test", name);
+	int code = stored_fetch(s->self, state, id, &f, NULL);
+	if (code == STORED_GONE)
+		fprintf(stderr, "pushrod %s: the body of delivery %s is no longer kept\n", s->self->name, delivery);
+	if (code == EXIT_OK)
+		code = write_test(s, name, &f);
+	fixture_fini(&f);
+	return code == STORED_GONE ? EXIT_NOT_FOUND : code;
+}
+
 /* ---- the whole ---- */
 
 static int run_all(struct suite *s, const struct ruleset *rs, enum rule_test_mode mode)
@@ -229,11 +274,12 @@ static int take_format(const struct command *self, const char *name, enum format
 
 static int run(const struct command *self, int argc, char **argv)
 {
-	const char *word = NULL, *format = "text";
+	const char *word = NULL, *format = "text", *delivery = NULL, *name = NULL, *state = NULL;
 	struct suite s = { .self = self };
 	struct ruleset *rs = NULL;
 	int as_json = 0, is_update = 0, code;
 	const struct option_spec specs[] = { { "update", 'u', NULL, &is_update }, { "only", 'o', &s.only, NULL },
+		{ "save", 0, &delivery, NULL }, { "name", 0, &name, NULL }, { "state", 0, &state, NULL },
 		{ "json", 0, NULL, &as_json }, { "format", 0, &format, NULL }, { 0 } };
 
 	if (options_parse(self, argc, argv, specs, &word, 1, &code) < 0)
@@ -241,11 +287,15 @@ static int run(const struct command *self, int argc, char **argv)
 	if (take_format(self, as_json ? "json" : format, &s.format))
 		return EXIT_USAGE;
 	s.dir = site_dir(word);
+	CLEANUP(freep) char *usual = delivery ? xprintf("delivery-%s", delivery) : NULL;
+	s.exactly = name ? name : usual;
 	code = site_load_or_say(self, s.dir, &rs);
+	if (code == EXIT_OK && delivery)
+		code = save(&s, delivery, s.exactly, state);
 	if (code == EXIT_OK)
 		code = find_all(&s);
 	if (code == EXIT_OK)
-		code = run_all(&s, rs, is_update ? RULE_TEST_UPDATE : RULE_TEST_COMPARE);
+		code = run_all(&s, rs, is_update || delivery ? RULE_TEST_UPDATE : RULE_TEST_COMPARE);
 	for (size_t i = 0; i < s.n; i++)
 		free(s.names[i]);
 	free(s.names);
@@ -254,12 +304,15 @@ static int run(const struct command *self, int argc, char **argv)
 }
 
 const struct command cmd_test = {
-	"test", "[DIR] [--update] [--only TEXT] [--format text|json|tap|junit|github]", "run the tests beside the rules",
+	"test", "[DIR] [--update] [--only TEXT] [--save DELIVERY] [--format text|json|tap|junit|github]", "run the tests beside the rules",
 	"DIR/tests/NAME.json is a delivery, DIR/tests/NAME.expect.json what must come of it: which rules fire, and what their\n"
 	"actions would do (docs/offline.md). Nothing is run, sent or published.\n"
 	"\n"
 	"  -u, --update         write the expectations from what comes of the deliveries now\n"
 	"  -o, --only TEXT      only tests with TEXT in their name\n"
+	"      --save DELIVERY  make a test of a delivery that the running server keeps, and its expectation\n"
+	"      --name NAME      that one's name (delivery-7), or the only test to run\n"
+	"      --state DIR      the server's state folder\n"
 	"      --format FORMAT  text, json, tap, junit (XML) or github (annotations of a workflow run)\n"
 	"      --json           the same as --format json\n"
 	"\n"

@@ -4,6 +4,7 @@ import hmac
 import http.client
 import json
 import os
+import random
 import re
 import socket
 import subprocess
@@ -283,11 +284,13 @@ def test_yaml_is_read_as_the_original_reads_it():
 
 
 def test_ids_that_are_no_names_keep_their_paths():
-    hooks = [{"id": i, "execute-command": "/bin/true"} for i in ("deploy/web", "deploy-web", "cron", ".x", "A" * 100)]
-    _, site, _ = imported(hooks)
+    hooks = [{"id": i, "execute-command": "/bin/true"} for i in ("deploy/web", "deploy-web", "cron", "x.y", "A" * 100, ".hidden", "a b")]
+    _, site, notes = imported(hooks)
+    assert "its path was /hooks/a b; it is /hooks/a-b here" in notes and "it is /hooks/-hidden here" in notes, notes
     ours = serve(site)
     for h in hooks:
-        status, _, answer = ours.request("POST", "/hooks/" + h["id"], b"{}", {"Content-Type": JSON})
+        path = {".hidden": "-hidden", "a b": "a-b"}.get(h["id"], h["id"])
+        status, _, answer = ours.request("POST", "/hooks/" + path, b"{}", {"Content-Type": JSON})
         assert status == 202 and len(json.loads(answer)["matched"]) == 1, (h["id"], status, answer)
 
 
@@ -315,3 +318,64 @@ def test_mistakes_are_said():
     assert code == 1 and "aliases" in err, err
     assert run("import", "github", "x", "y")[0] == 2
     assert run("import", "adnanh", "x")[0] == 2
+
+
+NAMES = ["ref", "n", "yes", "missing", "a.b.c", "list.0.name", "other"]
+VALUES = ["refs/heads/main", "1", "true", "x", "first", "2", ""]
+
+
+def random_rule(r, depth=0):
+    kind = r.choice(["and", "or", "not", "match", "match", "match"] if depth < 4 else ["match"])
+    if kind in ("and", "or"):
+        return {kind: [random_rule(r, depth + 1) for _ in range(r.randrange(4))]}
+    if kind == "not":
+        return {"not": random_rule(r, depth + 1)}
+    if r.random() < 0.2:
+        return R(r.choice(NAMES), r.choice(["^refs/", "main$", "^x$", "f.*t"]))
+    return match(r.choice(["payload"] * 6 + ["url", "header"]), r.choice(NAMES), r.choice(VALUES))
+
+
+def test_random_trees_of_conditions_fire_the_same():
+    r = random.Random(3)
+    hooks = [{"id": f"h{i}", "execute-command": "/bin/true", "response-message": "FIRED", "trigger-rule": random_rule(r)} for i in range(120)]
+    path, site, _ = imported(hooks)
+    original, ours = Original(path), serve(site)
+    payloads = [PUSH, {}, {"n": "1", "ref": "x"}, {"missing": "1", "other": "x", "a": {"b": {"c": "2"}}}, {"yes": True, "list": [{"name": "x"}]}]
+    fired = 0
+    try:
+        for h in hooks:
+            for value in payloads:
+                body, target = json.dumps(value).encode(), f"/hooks/{h['id']}" + r.choice(["", "?n=1&ref=x", "?missing=2"])
+                theirs = original.post(target, {"Content-Type": JSON, "Other": "x"}, body)[1] == "FIRED"
+                mine = bool(json.loads(ours.request("POST", target, body, {"Content-Type": JSON, "Other": "x"})[2])["matched"])
+                assert mine == theirs, (h, value, target, mine, theirs)
+                fired += mine
+    finally:
+        original.stop()
+    assert 100 < fired < 500, fired
+
+
+def test_whatever_stands_in_a_hooks_file_the_rules_are_sound():
+    """import holds its directory against check: it must never fail, nor let a text out of its quotes."""
+    r = random.Random(5)
+    nasty = ['"', "\\", "]]", "\n", "\0x", "--", "' or ''='", "{{", "}", "\u2028", "\t", "end", "a.b", "[0]", "ü", "*", "?", "%s", "\r\n]]--[["]
+
+    def text():
+        return "".join(r.choice(nasty + ["x"]) for _ in range(r.randrange(5))).replace("\0", "")
+
+    def arg():
+        return {"source": r.choice(["payload", "header", "url", "string", "request", "entire-payload", "raw-request-body", text()]),
+                "name": text(), "envname": r.choice(["", text()]), "base64decode": r.random() < 0.5}
+
+    def rule(depth=0):
+        if depth < 3 and r.random() < 0.5:
+            return {r.choice(["and", "or"]): [rule(depth + 1) for _ in range(3)]}
+        return {"match": {"type": r.choice(["value", "regex", "payload-hmac-sha1", "ip-whitelist", text()]), "value": text(), "regex": text(),
+                          "secret": text(), "ip-range": text(), "parameter": arg()}}
+
+    for _ in range(30):
+        hooks = [{"id": f"{i}" + text().replace("\n", "").replace("\r", ""), "execute-command": text(), "command-working-directory": r.choice(["", text()]),
+                  "pass-arguments-to-command": [arg() for _ in range(3)], "pass-environment-to-command": [arg() for _ in range(2)],
+                  "pass-file-to-command": [arg()], "parse-parameters-as-json": [arg()], "response-message": text(),
+                  "incoming-payload-content-type": r.choice(["", text()]), "http-methods": [text()], "trigger-rule": rule()} for i in range(20)]
+        imported(hooks)

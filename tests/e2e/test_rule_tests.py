@@ -5,7 +5,7 @@ import os
 import shutil
 import xml.etree.ElementTree
 
-from lib import ROOT, folder
+from lib import ROOT, Repository, Server, folder
 from test_explain import PUSH, put, run, site
 
 ASAN_TOO = True
@@ -188,3 +188,29 @@ def test_each_cell_of_a_matrix_is_rehearsed():
     put(home, "tests/push.expect.json", expect)
     code, out, _ = run("test", home)
     assert code == 1 and "+ a (part=z) fires" in out, out
+
+
+def test_a_filter_is_asked_too():
+    rules = '''rule "a" { on = "push", when = "always", filter = function(event) return event.branch == "dev", "not the branch" end,
+  run = function(job) job:log("x") end }
+'''
+    home = a_site(rules)
+    assert effects(home) == [{"end": "skipped", "reason": "not the branch"}]
+
+
+def test_a_stored_delivery_becomes_a_test():
+    s = Server({"rules/a.lua": body('job:log("%s", job.event.branch)')})
+    body_sent = Repository().push_body()
+    status, answer = s.deliver(body_sent)
+    assert status == 202
+    code, out, err = s.cli("test", s.site, "--save", str(answer["delivery"]), "--name", "pushes/main")
+    assert code == 0 and "ok   pushes/main (expectation written)" in out, (code, out, err)
+    with open(os.path.join(s.site, "tests/pushes/main.json"), "rb") as f:
+        assert body_sent.strip() in f.read()
+    with open(os.path.join(s.site, "tests/pushes/main.expect.json"), encoding="utf-8") as f:
+        assert json.load(f) == {"match": ["a"], "effects": {"a": [{"log": "main"}]}}
+    assert s.cli("test", s.site)[0] == 0
+    code, _, err = s.cli("test", s.site, "--save", "1", "--name", "pushes/main")
+    assert code == 1 and "there already" in err, err
+    assert s.cli("test", s.site, "--save", "99")[0] == 5
+    assert s.cli("test", s.site, "--save", "1", "--name", "../x")[0] == 2

@@ -74,3 +74,30 @@ Test(fixture, takes_headers_up_to_the_bound)
 	fixture_fini(&f);
 	no_leaks();
 }
+
+Test(fixture, is_written_so_that_it_is_read_again)
+{
+	static const struct slice bodies[] = { { "{\"a\": 1.50 ,\"a\":2}", 18 }, { "a=1&b=%22", 9 }, { "", 0 }, { "\xff\0x", 3 }, { " {} ", 4 }, { "[]", 2 }, { "1}", 2 },
+		{ "{},\"x\":{}", 10 } };
+	struct err e = { 0 };
+
+	for (size_t i = 0; i < COUNT(bodies); i++) {
+		struct fixture f = FIXTURE_NONE, g = FIXTURE_NONE;
+		struct buf text = BUF(BUF_UNLIMITED);
+		f.source = xstrdup("g\"h");
+		f.received_ms = 1795500000000;
+		cr_assert_eq(fixture_add_header(&f, SLICE("X-A"), SLICE("b: \"c\""), &e), 0);
+		buf_add(&f.body, bodies[i]);
+		fixture_write(&f, &text);
+		cr_assert_eq(fixture_parse(buf_slice(&text), &g, &e), 0, "%s: %s", e.msg, buf_cstr(&text));
+		cr_expect(slice_eq(buf_slice(&g.body), i == 4 ? SLICE("{}") : bodies[i]), "%s", buf_cstr(&text));
+		cr_expect_str_eq(g.source, "g\"h");
+		cr_expect_null(g.event);
+		cr_expect_str_eq(buf_cstr(&g.headers), "X-A: b: \"c\"\n");
+		cr_expect_eq(g.received_ms, 1795500000000);
+		fixture_fini(&f);
+		fixture_fini(&g);
+		buf_fini(&text);
+	}
+	no_leaks();
+}
