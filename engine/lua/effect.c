@@ -330,5 +330,5 @@ int effect_main(int argc, char **argv)
 	free(a.tree);
 	buf_fini(&a.traceback);
 	buf_fini(&a.capture);
-	return code;
+	_exit(code);                            /* no handler of others': there is nothing left that it could open */
 }
