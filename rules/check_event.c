@@ -52,6 +52,8 @@ static int hears(struct slice word, const struct provider_event *e, int with_nat
 {
 	struct slice head = head_of(word), action = slice_from(word, head.len + 1);
 
+	if (slice_eq(word, SLICE("*")))
+		return 1;
 	if (slice_eq(head, slice_of(e->common)))
 		return !action.len || !e->common_action || slice_eq(action, slice_of(e->common_action));
 	return with_native && !is_common(word) && slice_eq(head, head_of(slice_of(e->native)));
@@ -260,10 +262,40 @@ static void say_no_field(struct checker *c, const struct node *text, struct slic
 	check_say(c, text, "E115", "{" SLICE_FMT "} is no field of an event%s; {{ stands for a brace", SLICE_ARG(slice_upto(name, 60)), hint);
 }
 
+/* The case of WORD whose event has no FIELD: the source that sends it, and its native name; NULL where all have it, or where
+ * nothing is known. */
+static const char *case_without(const struct checker *c, struct slice word, int field, struct slice *sender)
+{
+	struct slice source, event;
+	int is_named = slice_cut(word, ':', &source, &event);
+
+	for (size_t i = 0; i < c->ctx->n_sources; i++) {
+		const struct check_source *s = &c->ctx->sources[i];
+		size_t n = 0;
+		const struct provider_event *events = s->provider ? provider_events(s->provider, &n) : NULL;
+		if (is_named && !slice_eq(source, s->name))
+			continue;
+		for (size_t k = 0; k < n; k++)
+			if (hears(is_named ? event : word, &events[k], is_named) && !(events[k].fields & (uint64_t)1 << field)) {
+				*sender = s->name;
+				return events[k].native;
+			}
+	}
+	return NULL;
+}
+
 static void check_hole_on(struct checker *c, const struct node *text, int field, const struct node *word)
 {
-	if (word->kind == NODE_STRING && !(check_event_fields(c, word->text) & (uint64_t)1 << field))
-		check_say(c, text, "E115", "{%s} is never there on '" SLICE_FMT "'", field_name((enum field_id)field), SLICE_ARG(word->text));
+	const char *name = field_name((enum field_id)field), *native;
+	struct slice sender;
+
+	if (word->kind != NODE_STRING)
+		return;
+	if (!(check_event_fields(c, word->text) & (uint64_t)1 << field))
+		check_say(c, text, "E115", "{%s} is never there on '" SLICE_FMT "'", name, SLICE_ARG(word->text));
+	else if ((native = case_without(c, word->text, field, &sender)))
+		check_say(c, text, "E115", "{%s} is not there on every '" SLICE_FMT "': %s of '" SLICE_FMT "' has none", name, SLICE_ARG(word->text),
+			  native, SLICE_ARG(sender));
 }
 
 static void check_hole(struct checker *c, const struct node *text, struct slice name)

@@ -43,6 +43,8 @@ struct reader {
 	size_t at;
 	int depth, functions;           /* brackets and blocks around; functions among them */
 	int is_lost;                    /* a brace is missing: every open table ends here */
+	int suspect_line, suspect_col, suspect_key_line;        /* a brace that was forgotten, by how what follows is indented */
+	struct slice suspect_key;
 	int is_unended;                 /* the text ended within a block or a parenthesis: which one lacks its end is Lua's to say */
 };
 
@@ -107,9 +109,69 @@ static void say_no_comma(struct reader *r, const struct token *before, const str
 		  "a comma is missing here, before '" SLICE_FMT "' at line %d", SLICE_ARG(glimpse(next->text)), next->line);
 }
 
+/* What other languages write, at T: how it is said here. */
+static void say_foreign(struct reader *r, const struct token *t, const char *how)
+{
+	fault(r, t->line);
+	diags_add(r->out, DIAG_ERROR, r->file, t->line, t->col, 0, "E016", "%s", how);
+}
+
+/* What no text of Lua holds: comments, comparisons and junctions of C, and a text without its second quote, whose line hides what
+ * else stands on it. */
+static void find_foreign(struct reader *r)
+{
+	for (size_t i = 0; i + 1 < r->p->n_tokens; i++) {
+		const struct token *t = &r->p->tokens[i], *next = t + 1;
+		int is_joined = next->line == t->line && next->col == t->col + 1, is_first = i == 0 || t[-1].end_line < t->line;
+		if (t->kind == TOKEN_WRONG && (slice_starts(t->text, SLICE("\"")) || slice_starts(t->text, SLICE("'")))) {
+			say_foreign(r, t, "this text has no second quote of the same kind on its line");
+			r->is_unended = 1;
+		} else if (t->kind == TOKEN_WRONG && slice_starts(t->text, SLICE("!"))) {
+			say_foreign(r, t, "Lua writes ~= and not; in `when`, all but x is { except = \"x\" } or { ne = \"x\" }");
+		} else if (token_is(t, "&") && token_is(next, "&") && is_joined) {
+			say_foreign(r, t, "Lua writes and; in `when`, the members of one table must all hold");
+		} else if (token_is(t, "|") && token_is(next, "|") && is_joined) {
+			say_foreign(r, t, "Lua writes or; in `when`, one of several is a list, or any = { { … }, { … } }");
+		} else if (token_is(t, "//") && is_first) {
+			say_foreign(r, t, "a comment begins with --");
+		}
+	}
+}
+
+/* The column of the first token on T's line. */
+static int margin_of(const struct reader *r, const struct place_table *t)
+{
+	size_t i = r->at;
+
+	while (i && r->p->tokens[i - 1].line >= t->line)
+		i--;
+	return r->p->tokens[i].col;
+}
+
+/* A field of T that stands where T's own line begins, as if T had ended: T's brace is the one that was forgotten, should one
+ * be. The first that is found is remembered. */
+static void watch_margin(struct reader *r, const struct place_table *t, const struct place_field *f)
+{
+	if (r->suspect_line || !is_data(r) || f->line == t->line || !f->key.ptr)
+		return;
+	if (f->col != margin_of(r, t) || f->col == t->col)
+		return;
+	r->suspect_line = t->line;
+	r->suspect_col = t->col;
+	r->suspect_key = f->key;
+	r->suspect_key_line = f->line;
+}
+
 static void say_not_closed(struct reader *r, const struct place_table *t)
 {
 	r->is_lost = 1;
+	if (r->suspect_line >= t->line) {
+		fault(r, r->suspect_line);
+		diags_add(r->out, DIAG_ERROR, r->file, r->suspect_line, r->suspect_col, 0, "E003",
+			  "this brace is not closed before '" SLICE_FMT "' at line %d, which stands where its own line begins",
+			  SLICE_ARG(r->suspect_key), r->suspect_key_line);
+		return;
+	}
 	fault(r, t->line);
 	if (now(r)->kind == TOKEN_END)
 		diags_add(r->out, DIAG_ERROR, r->file, t->line, t->col, 0, "E003", "this brace is not closed");
@@ -245,6 +307,20 @@ static struct slice string_key(struct reader *r, const struct token *t)
 	return arena_copy(r->p->arena, buf_slice(&text));
 }
 
+/* `on: "push"` and `branch == "main"`: a key is meant. (`s:rep(3)` is an item, a call.) */
+static int is_foreign_key(struct reader *r)
+{
+	const struct token *t = now(r), *next = ahead(r, 2);
+	int is_call = is_name(next) && (ahead(r, 3)->kind == TOKEN_STRING || token_is(ahead(r, 3), "(") || token_is(ahead(r, 3), "{"));
+
+	if (!is_data(r) || (token_is(ahead(r, 1), ":") && is_call) || !(token_is(ahead(r, 1), ":") || token_is(ahead(r, 1), "==")))
+		return 0;
+	fault(r, t->line);
+	diags_add(r->out, DIAG_ERROR, r->file, ahead(r, 1)->line, ahead(r, 1)->col, 0, "E016", "a key is followed by one =: " SLICE_FMT " = …",
+		  SLICE_ARG(t->text));
+	return 1;
+}
+
 /* `name =`, `["name"] =`, `[computed] =`, or nothing: an item. */
 static void read_key(struct reader *r, struct place_field *f)
 {
@@ -252,7 +328,7 @@ static void read_key(struct reader *r, struct place_field *f)
 
 	f->line = t->line;
 	f->col = t->col;
-	if (is_name(t) && token_is(ahead(r, 1), "=")) {
+	if (is_name(t) && (token_is(ahead(r, 1), "=") || is_foreign_key(r))) {
 		f->key = t->text;
 		step(r);
 		step(r);
@@ -341,6 +417,7 @@ static const struct place_table *read_table(struct reader *r)
 			continue;
 		}
 		read_key(r, &f);
+		watch_margin(r, &t, &f);
 		read_value(r, &f);
 		check_nil(r, &f);
 		add_field(&t, &f);
@@ -398,7 +475,16 @@ static void read_declaration(struct reader *r)
 		step(r);
 	} else if (token_is(now(r), "(")) {
 		step(r);
+		if (now(r)->kind == TOKEN_STRING && token_is(ahead(r, 1), ",") && token_is(ahead(r, 2), "{")) {
+			d.name = string_key(r, now(r));         /* rule("name", { … }) */
+			r->at += 2;
+			d.table = read_table(r);
+		}
 		read_until(r, ")");
+	}
+	if (token_is(now(r), "=") && d.name.ptr && is_data(r)) {
+		say_foreign(r, now(r), "no = stands between a declaration's name and its table");
+		step(r);
 	}
 	if (token_is(now(r), "{"))
 		d.table = read_table(r);
@@ -521,6 +607,7 @@ struct places *places_new(struct slice text, const char *file, struct diags *out
 
 	p->arena = arena_new();
 	tokenize(p, text);
+	find_foreign(&r);
 	read_until(&r, NULL);
 	for (size_t i = 0; i < p->n_declarations; i++)
 		resolve(p, p->declarations[i].table);

@@ -150,3 +150,18 @@ def test_check_speaks_githubs_and_json():
     assert code == 1 and d["ok"] is False and d["diagnostics"] == [{
         "severity": "error", "file": "rules/a.lua", "line": 1, "col": 44, "end_col": 50, "code": "E101",
         "text": "unknown rule key 'timout', did you mean 'timeout'?", "source_line": 'rule "one" { on = "push", when = "always", timout = "5%",'}], d
+
+
+def test_a_template_whose_field_an_event_can_lack_is_an_error():
+    rule = 'rule "%s" { on = %s, when = "always", env = { X = "{%s}" }, steps = { { "x", sh = "true" } } }\n'
+    cases = (("a", '"push"', "branch", None), ("b", '"pull_request"', "number", None), ("c", '"push"', "number", "{number} is never there on 'push'"),
+             ("d", '{ "push", "pull_request" }', "base", "{base} is never there on 'push'"),
+             ("e", '"comment"', "number", "{number} is not there on every 'comment': commit_comment of 'github' has none"),
+             ("f", '"github:*"', "branch", "{branch} is not there on every 'github:*'"), ("g", '"github:*"', "sender", None),
+             ("h", '"push"', "titel", "{titel} is no field of an event, did you mean 'title'?"))
+    s = Server({"rules/t.lua": "".join(rule % c[:3] for c in cases)}, start=False)
+    code, out, err = s.cli("check", s.site)
+    assert code == 1, err
+    for n, (_, _, field, want) in enumerate(cases, 1):
+        said = [line for line in err.splitlines() if line.startswith(f"rules/t.lua:{n}:")]
+        assert (want in said[0] if want else not said), (want, said, err)

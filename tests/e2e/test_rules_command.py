@@ -109,6 +109,6 @@ def test_what_is_declared_fits_the_json_schema():
     assert d["rule"]["docs"]["steps"][1] == {"exec": ["make", "test"], "allow_failure": True} and "rules/b.lua:lint" in d["rule"], d
     assert d["rule"]["docs"]["when"]["branch"] == {"list": ["main", "release/*"], "except": "release/old"}, d
     assert d["config"]["listen"][1] == {"address": "127.0.0.1:1", "serve": ["hooks"]}, d
-    for wrong in ({"rule": {"x": {"on": "push"}}}, {"rule": {"x": {"on": "push", "when": "always", "timout": "5m"}}}, {"config": {"jobs": {"max": 0}}},
+    for wrong in ({"source": {"x": {"secret": "plain"}}}, {"rule": {"x": {"on": "push", "when": "always", "timout": "5m"}}}, {"config": {"jobs": {"max": 0}}},
                   {"rule": {"x": {"on": "push", "when": {"brunch": "main"}}}}, {"rule": {"x": {"on": "push", "when": "always", "timeout": 5}}}):
         assert list(fits(schema, wrong, schema)), wrong

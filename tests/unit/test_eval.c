@@ -313,11 +313,46 @@ Test(eval, text_of_an_event_in_a_shell_script_is_warned_of)
 
 Test(eval, a_missing_brace_is_told_where_it_opens)
 {
-	expect_in_rules("rule \"a\" {\n  when = { b = 1,\n  c = 2 }\n\nrule \"b\" { }\n", "rules/r.lua:1:10: error: this brace is not closed before 'rule' at line 5");
+	expect_in_rules("rule \"a\" {\n  when = { b = 1,\n           c = 2 }\n\nrule \"b\" { }\n", "rules/r.lua:1:10: error: this brace is not closed before 'rule' at line 5");
 	expect_in_rules("rule \"a\" {\n  b = { 1,\n", "rules/r.lua:2:7: error: this brace is not closed");
 	expect_in_rules("rule \"a\" {\n  run = function(job) if job then end\n}\n", "rules/r.lua:2:9: error: this 'function' has no 'end' before '}' at line 3");
 	expect_in_rules("rule \"a\" {\n  run = function(job)\n", "'end' expected (to close 'function' at line 2)");
 	expect_in_rules("local f = function()\n  local t = {\n  1\n  2 }\nend", "rules/r.lua:2:13: note: this is the brace that is open");
+	no_leaks();
+}
+
+Test(eval, a_brace_that_is_missing_is_told_by_what_stands_below)
+{
+	expect_in_rules("rule \"a\" {\n  when = { b = 1,\n  run = f,\n}\n\nrule \"b\" { }\n",
+			"rules/r.lua:2:10: error: this brace is not closed before 'run' at line 3, which stands where its own line begins");
+	expect_in_rules("rule \"a\" {\n  steps = {\n    { \"x\" },\n  run = f,\n}\n", "rules/r.lua:2:11: error: this brace is not closed before 'run'");
+	put("rules/r.lua", "rule \"a\" {\nwhen = {\nb = 1,\n},\nrun = 1,\n}\n");
+	evaluate();
+	expect_none();
+	done();
+	no_leaks();
+}
+
+Test(eval, what_other_languages_write_is_told_in_words_of_this_one)
+{
+	expect_in_rules("rule \"a\" {\n  on: \"push\",\n}\n", "rules/r.lua:2:5: error: a key is followed by one =: on = …");
+	expect_in_rules("rule \"a\" { when = { branch == \"main\" } }\n", "rules/r.lua:1:28: error: a key is followed by one =: branch = …");
+	expect_in_rules("rule \"a\" = { on = \"push\" }\n", "rules/r.lua:1:10: error: no = stands between a declaration's name and its table");
+	expect_in_rules("rule \"a\" { when = { branch != \"x\" } }\n", "rules/r.lua:1:28: error: Lua writes ~=");
+	expect_in_rules("rule \"a\" { run = function(job)\n  if a && b then end\nend }\n", "rules/r.lua:2:8: error: Lua writes and;");
+	expect_in_rules("rule \"a\" { run = function(job)\n  if a || b then end\nend }\n", "rules/r.lua:2:8: error: Lua writes or;");
+	expect_in_rules("// a comment\nrule \"a\" { }\n", "rules/r.lua:1:1: error: a comment begins with --");
+	put("rules/r.lua", "rule \"a\" {\n  on = 'push\", when = { },\n}\n");
+	evaluate();
+	expect_diag("rules/r.lua:2:8: error: this text has no second quote");
+	cr_assert(!strstr(diags_text, "brace"), "the line hides its braces");
+	done();
+	expect_in_rules("--[[ open", "unfinished long comment");
+	put("rules/r.lua", "local s = \"x\"\nrule \"a\" { s:rep(3), b = 7 // 2, c = 1 & 3, d = 4 | 1, e = s == \"x\" }\n");
+	evaluate();
+	expect_none();
+	done();
+	expect_in_rules("rule(\"a\", {\n  on = nil,\n})\n", "rules/r.lua:2:8: error: nil is nothing");
 	no_leaks();
 }
 
