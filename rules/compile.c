@@ -218,7 +218,7 @@ static int pattern_compile(struct compiler *c, const struct node *n, struct patt
 	}
 	if (out->event.len == 0)
 		return compile_error(c, n, "'%s' names no event", out->text);
-	if (out->source.len && !ruleset_source_find(c->rs, out->source) && !inner_find(c->rs, out->source))
+	if (out->source.len && !ruleset_source_find(c->rs, out->source) && !ruleset_inner_find(c->rs, out->source))
 		return compile_error(c, n, "there is no source '" SLICE_FMT "'", SLICE_ARG(out->source));
 	if (slice_eq(out->source, SLICE("rule")))
 		out->event = whole_name(c->rs->arena, out->event);

@@ -152,7 +152,6 @@ const char *cell_value(const struct cell *cell, struct slice name);             
 uint32_t subject_intern(struct compiler *c, enum subject_kind kind, int number, struct slice name);
 uint32_t question_intern(struct compiler *c, uint32_t subject, struct predicate *p);     /* P is taken */
 void interned_free(struct compiler *c);
-const struct source *inner_find(const struct ruleset *rs, struct slice name);    /* or NULL */
 int usage_build(struct ruleset *rs, struct usage *u, struct err *e);
 void usage_fini(struct usage *u);
 

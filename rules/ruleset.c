@@ -154,7 +154,7 @@ const struct source *ruleset_inner_source(const struct ruleset *rs, enum inner w
 	return &rs->inner[which];
 }
 
-const struct source *inner_find(const struct ruleset *rs, struct slice name)
+const struct source *ruleset_inner_find(const struct ruleset *rs, struct slice name)
 {
 	for (size_t i = 0; i < INNER_COUNT; i++)
 		if (slice_eq(name, slice_of(rs->inner[i].name)))

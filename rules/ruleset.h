@@ -79,6 +79,7 @@ int source_auth_is_none(const struct source *s);
 /* What no sender brings. They are no endpoints: not among ruleset_source_at, without path and provider. */
 enum inner { INNER_CRON, INNER_JOB, INNER_RULE, INNER_LOCAL, INNER_COUNT };
 const struct source *ruleset_inner_source(const struct ruleset *rs, enum inner which);
+const struct source *ruleset_inner_find(const struct ruleset *rs, struct slice name);    /* "cron", "job", …; or NULL */
 int source_is_inner(const struct source *s);
 int ruleset_listens_to(const struct ruleset *rs, enum inner which);     /* 1: some enabled rule does */
 struct source_secret { const char *name; int64_t not_after_ms; };       /* 0: for ever */

@@ -24,7 +24,7 @@ static int rule_hears(const struct ruleset *rs, const struct rule *r, const stru
 		const struct pattern *p = &r->on[i];
 		if (p->source.len == 0 && heard_by_name(u, p->event))
 			return 1;
-		if (p->source.len && u->name[0] == '\0' && inner_find(rs, p->source))
+		if (p->source.len && u->name[0] == '\0' && ruleset_inner_find(rs, p->source))
 			return 1;
 		for (size_t k = 0; p->source.len && k < rs->n_sources; k++)
 			if (rs->sources[k].usage == u && slice_eq(p->source, slice_of(rs->sources[k].name)))

@@ -15,7 +15,7 @@
 #include "rules/extract.h"
 
 static const char *const keys[] = {
-	"fixture", "source", "event", "query", "delivery", "received_ms", "headers", "payload", "body", "body_base64", NULL
+	"fixture", "source", "event", "query", "delivery", "received_ms", "headers", "cause", "payload", "body", "body_base64", NULL
 };
 
 void fixture_fini(struct fixture *f)
@@ -24,6 +24,9 @@ void fixture_fini(struct fixture *f)
 	free(f->event);
 	free(f->query);
 	free(f->delivery);
+	free(f->cause);
+	free(f->only_file);
+	free(f->only_rule);
 	buf_fini(&f->headers);
 	buf_fini(&f->body);
 	*f = FIXTURE_NONE;
@@ -140,6 +143,10 @@ static int take_members(const json_t *doc, struct slice text, struct fixture *ou
 	    take_text(doc, "event", &out->event, e) < 0 || take_text(doc, "query", &out->query, e) < 0 ||
 	    take_text(doc, "delivery", &out->delivery, e) < 0 || take_headers(doc, out, e) < 0)
 		return -1;
+	const json_t *cause = json_object_get(doc, "cause");
+	if (cause && !json_is_object(cause))
+		return err_set(e, ERR_INPUT, "\"cause\" of a fixture must be an object: { \"rule\": \"docs\" }");
+	out->cause = cause ? json_dumps(cause, JSON_COMPACT) : NULL;
 	return take_body(doc, text, out, e);
 }
 
@@ -237,6 +244,8 @@ void fixture_write(const struct fixture *f, struct buf *out)
 	if (f->received_ms)
 		buf_addf(out, ",\n  \"received_ms\": %lld", (long long)f->received_ms);
 	put_headers(buf_slice(&f->headers), out);
+	if (f->cause)
+		buf_addf(out, ",\n  \"cause\": %s", f->cause);
 	if (is_document(slice_trim(body))) {
 		buf_adds(out, ",\n  \"payload\": ");
 		buf_add(out, slice_trim(body));

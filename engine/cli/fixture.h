@@ -3,7 +3,7 @@
  * Either the body as it was received, and then its source and event come from elsewhere; or a fixture, which knows them:
  *
  *   { "fixture": 1, "source": "github", "event": "push", "query": "", "delivery": "72d3162e-…", "received_ms": 1795500000000,
- *     "headers": { "x-github-event": "push" },
+ *     "headers": { "x-github-event": "push" }, "cause": { "rule": "docs", "event": { "branch": "main" } },   of source job, rule, local
  *     "payload": { …the body's JSON… } }            or "body": "…its text…", or "body_base64": "…"
  *
  * All but "fixture" and one form of the body may be left out. docs/offline.md tells the same to users. */
@@ -17,6 +17,9 @@
 
 struct fixture {
 	char *source, *event, *query, *delivery;        /* owned; NULL: not said. EVENT: native */
+	/* Of events that no sender brings (sources cron, job, rule, local): the job behind it, as JSON, or the one rule that it is
+	 * meant for. Owned; NULL: not said. */
+	char *cause, *only_file, *only_rule;
 	int64_t received_ms;                            /* 0: not said */
 	struct buf headers;                             /* "Name: value\n"… */
 	struct buf body;

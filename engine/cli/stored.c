@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/file.h"
 #include "cli/client.h"
@@ -52,6 +54,14 @@ static int fill(const json_t *delivery, struct fixture *f, struct err *e)
 	f->query = text_of(delivery, "query");
 	f->event = text_of(json_object_get(delivery, "normalised"), "native");
 	f->received_ms = talk_integer(delivery, "received_ms");
+	const json_t *cause = json_object_get(delivery, "cause"), *event = json_object_get(delivery, "normalised");
+	f->cause = json_is_object(cause) ? json_dumps(cause, JSON_COMPACT) : NULL;
+	f->only_file = text_of(json_object_get(event, "only"), "file");
+	f->only_rule = text_of(json_object_get(event, "only"), "rule");
+	if (f->source && !strcmp(f->source, "rule")) {          /* finished.succeeded */
+		free(f->event);
+		f->event = xprintf("finished.%s", talk_string(event, "action"));
+	}
 	json_object_foreach(headers, name, value) {
 		const char *text = json_string_value(value);
 		if (text && fixture_add_header(f, slice_of(name), slice_of(text), e) < 0)

@@ -18,6 +18,7 @@ void trial_fini(struct trial *t)
 	buf_fini(&t->body);
 	free(t->key);
 	free(t->query);
+	free(t->cause);
 	*t = TRIAL_NONE;
 }
 
@@ -44,7 +45,8 @@ static int no_source(const struct ruleset *rs, const char *name, struct err *e)
 
 static const struct source *find_source(const struct ruleset *rs, const struct fixture *f, struct err *e)
 {
-	const struct source *s = f->source ? ruleset_source_find(rs, slice_of(f->source)) :
+	const struct source *inner = f->source ? ruleset_inner_find(rs, slice_of(f->source)) : NULL;
+	const struct source *s = inner ? inner : f->source ? ruleset_source_find(rs, slice_of(f->source)) :
 				 ruleset_source_count(rs) == 1 ? ruleset_source_at(rs, 0) : NULL;
 	if (!s)
 		no_source(rs, f->source, e);
@@ -97,6 +99,32 @@ static int match(struct trial *t, const struct ruleset *rs, const struct fixture
 	return ruleset_match(rs, &d, &t->match, e);
 }
 
+/* What no sender brings has no request: the event is what the fixture says, and "rule:succeeded" a part of finished.succeeded. */
+static int reach_inner(const struct ruleset *rs, const struct fixture *f, struct trial *t, struct err *e)
+{
+	struct slice event, action = SLICE_NULL, said = slice_of(f->event ? f->event : "");
+	const struct rule *only = f->only_rule ? ruleset_rule_find(rs, slice_of(f->only_file), slice_of(f->only_rule)) : NULL;
+	int is_rule = t->source == ruleset_inner_source(rs, INNER_RULE);
+
+	if (f->only_rule && !only)
+		return err_set(e, ERR_INPUT, "this was meant for rule '%s' of %s, which is not there", f->only_rule, f->only_file);
+	if (!said.len || (t->source == ruleset_inner_source(rs, INNER_CRON) && !only))
+		return err_set(e, ERR_INPUT, "an event of source '%s' must say its \"event\", and cron fires a rule, not an event",
+			       source_name(t->source));
+	event = said;
+	if (is_rule && slice_cut(said, '.', &event, &action) == 0 && !slice_eq(said, SLICE("finished"))) {
+		action = said;
+		event = SLICE("finished");
+	}
+	t->identity = (struct identity){ .event = slice_dup(event), .action = slice_dup(action), .delivery_key = xstrdup(t->key) };
+	t->cause = xstrdup(f->cause);
+	buf_adds(&t->headers_json, "{}");
+	const struct delivery_view d = { .source = t->source, .event = slice_of(t->identity.event), .action = slice_of(t->identity.action),
+		.json = buf_slice(&t->body), .headers_json = SLICE("{}"), .delivery_key = t->key, .received_ms = f->received_ms,
+		.only = only, .cause_json = slice_of(t->cause) };
+	return ruleset_match(rs, &d, &t->match, e);
+}
+
 static int reach(const struct ruleset *rs, const struct fixture *f, struct trial *t, struct buf *lines, struct err *e)
 {
 	struct header headers[HEADERS_MAX];
@@ -127,7 +155,7 @@ int trial_hold(const struct ruleset *rs, const struct fixture *f, struct trial *
 	t.key = xstrdup(f->delivery ? f->delivery : "offline");
 	t.query = f->query ? xstrdup(f->query) : NULL;
 	buf_add(&t.body, buf_slice(&f->body));
-	if (reach(rs, f, &t, &lines, e) < 0) {
+	if ((source_is_inner(t.source) ? reach_inner(rs, f, &t, e) : reach(rs, f, &t, &lines, e)) < 0) {
 		trial_fini(&t);
 		return -1;
 	}

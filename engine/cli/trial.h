@@ -10,7 +10,7 @@ struct trial {
 	struct identity identity;
 	char *key;                      /* of the delivery */
 	struct buf headers_json, body;  /* behind the match */
-	char *query;
+	char *query, *cause;
 	struct match *match;
 };
 #define TRIAL_NONE ((struct trial){ .headers_json = BUF(1 << 20), .body = BUF(FIXTURE_BODY_MAX) })

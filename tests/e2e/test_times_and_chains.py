@@ -65,6 +65,14 @@ def test_a_rule_follows_another_and_sees_its_cause_and_outputs():
     assert [w["rule"] for w in d["why"]] == ["not-this"] and "docs" in d["why"][0]["because"], d["why"]
     assert d["cause"]["rule"] == "docs" and d["cause"]["depth"] == 1, d
     assert not jobs_of(s, "failures") and not jobs_of(s, "not-this")
+    code, out, err = s.cli("explain", str(job["delivery"]))
+    assert code == 0 and "after-docs   match" in out and 'want "site", got "docs"' in out, (code, out, err)
+    code, out, err = s.cli("trigger", "not-this", "--json")
+    assert code == 0, (code, out, err)
+    code, out, err = s.cli("explain", str(json.loads(out)["delivery"]))
+    assert code == 0 and "this was meant for the rule" in out, (code, out, err)
+    code, out, err = s.cli("backtest", s.site)
+    assert code == 0, (code, out, err)
 
 
 def test_a_matrix_is_one_event_when_all_its_cells_have_ended():
@@ -160,6 +168,49 @@ rule "round" { on = "rule:finished", when = "always", run = function(job) job:lo
     assert "depth 16" in s.lines(jobs[-1]["id"])
 
 
+def test_no_death_of_the_front_loses_or_doubles_what_follows():
+    s = Server({"rules/k.lua": '''
+rule "first" { on = "push", when = "always", run = function(job) job:emit("note", { job = job.id }) end }
+rule "second" { on = "rule:succeeded", when = { rule = "first" }, run = function(job) end }
+rule "third" { on = "job:succeeded", when = { rule = "second" }, run = function(job) end }
+rule "noted" { on = "local:note", when = "always", run = function(job) end }
+'''})
+    repo = Repository()
+    body, sent = repo.push_body(), 0
+    for round in range(4):
+        for _ in range(5):
+            try:
+                sent += s.deliver(body)[0] == 202
+            except OSError:
+                pass
+        time.sleep(0.02 * round)
+        os.kill(s.roles()["front"], signal.SIGKILL)
+        wait("another front", lambda: s.roles().get("front") and ready(s))
+    assert sent >= 15, sent
+    firsts = wait("all first ones", lambda: [j for j in jobs_of(s, "first") if j["ended_ms"]] if not open_jobs(s) else None, 60)
+    good = [j for j in firsts if j["state"] == "succeeded"]
+    assert len(good) >= 15, firsts
+    for rule in ("second", "noted"):
+        wait(f"as many of {rule}", lambda: len(jobs_of(s, rule)) >= len(good), 60)
+    wait("the end of all", lambda: not open_jobs(s), 60)
+    time.sleep(0.5)
+    assert (len(jobs_of(s, "second")), len(jobs_of(s, "noted"))) == (len(good), len(good))
+    assert len(jobs_of(s, "third")) == len([j for j in jobs_of(s, "second") if j["state"] == "succeeded"])
+    keys = [d["key"] for d in deliveries(s, "rule")]
+    assert len(keys) == len(set(keys))
+
+
+def ready(s):
+    try:
+        return s.request("GET", "/readyz")[0] == 200
+    except OSError:
+        return False
+
+
+def open_jobs(s):
+    return sum(s.get("/api/v1/status")["jobs"].values())
+
+
 def test_a_person_runs_a_rule_by_name_and_sends_an_event():
     s = Server({"rules/t.lua": '''
 rule "deploy it" { on = "push", when = { branch = "never" }, run = function(job)
@@ -203,7 +254,7 @@ rule "minutely" { cron = { "* * * * *", zone = "Europe/Berlin" }, run = function
     assert before["deliveries"] == 0
     s.process.send_signal(signal.SIGHUP)        # a reload within the minute, and a new front, fire nothing again
     os.kill(s.roles()["front"], signal.SIGKILL)
-    wait("another front", lambda: s.roles().get("front") and "schedule" in s.log() and s.request("GET", "/readyz")[0] == 200)
+    wait("another front", lambda: s.roles().get("front") and "schedule" in s.log() and ready(s))
     now = time.time()
     assert len([x for x in deliveries(s, "cron") if x["key"] == d["key"]]) == 1
     assert len(jobs_of(s, "minutely")) <= 1 + (now // 60 - d["received_ms"] / 1000 // 60)
