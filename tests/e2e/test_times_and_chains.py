@@ -2,6 +2,7 @@
 import json
 import os
 import signal
+import sqlite3
 import time
 
 from lib import Repository, Server, wait
@@ -236,6 +237,35 @@ rule "off" { on = "push", when = "always", enabled = false, run = function(job) 
     assert s.cli("trigger", "local:a b")[0] == 1
     status, _, body = s.request("POST", "/api/v1/rules/off/trigger", b"{}")
     assert status in (401, 403), "without the control key nobody writes"
+
+
+def test_what_was_due_while_it_was_down_runs_as_the_rule_says_and_only_once():
+    s = Server({"rules/m.lua": '''
+local f = function(job) job:log(job.event.planned) end
+rule "once" { cron = "0 3 * * *", run = f }
+rule "skip" { cron = { "0 3 * * *", missed = "skip" }, run = f }
+rule "all"  { cron = { "0 3 * * *", missed = "all" }, run = f }
+'''})
+    wait("the schedules are armed", lambda: s.get("/api/v1/status")["deliveries"] == 0)
+    time.sleep(0.5)
+    for round in range(2):
+        s.stop()
+        db = sqlite3.connect(os.path.join(s.state, "pushrod.db"))
+        assert db.execute("SELECT count(*) FROM schedule").fetchone() == (3,)
+        if round == 0:                          # as if it had been down for five days
+            db.execute("UPDATE schedule SET since_ms = since_ms - 5 * 86400000")
+        else:                                   # or the clock were set back and forth: what has been, has been
+            db.execute("UPDATE schedule SET since_ms = since_ms - 2 * 86400000")
+        db.commit()
+        db.close()
+        s.start()
+        ended(s, "once")
+        ended(s, "all", 5)
+        time.sleep(0.5)
+        assert [len(jobs_of(s, r)) for r in ("once", "skip", "all")] == [1, 0, 5], round
+    assert "had fired for this moment before" in s.log()
+    days = sorted(s.lines(j["id"])[0] for j in jobs_of(s, "all"))
+    assert len(set(days)) == 5 and all(d.endswith("T03:00:00Z") for d in days), days
 
 
 def test_a_schedule_fires_at_its_minute_and_is_kept_like_any_delivery():

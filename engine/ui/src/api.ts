@@ -33,7 +33,7 @@ export interface DeliveryDetail extends Delivery {
 
 export interface Rules {
   ruleset: string; loaded_ms: number; error: string | null;
-  rules: { name: string; file: string; line: number; on: string[]; steps: string[] }[];
+  rules: { name: string; file: string; line: number; on: string[]; cron?: string[]; steps: string[] }[];
   sources: { name: string; provider: string; path: string; secrets: string[] }[];
 }
 

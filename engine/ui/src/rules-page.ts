@@ -31,7 +31,7 @@ export class RulesPage extends Page {
       <p class="job-sub">in force since ${when(r.loaded_ms)} · <code>${r.ruleset.slice(0, 12)}</code></p>
       ${r.error ? html`<div class="problem" role="alert"><p>The files on disk are newer and have mistakes; the rules below stay in force.</p><pre tabindex="0">${r.error}</pre></div>` : ""}
       <div class="scroll-x" tabindex="0" role="region" aria-label="Rules"><table><thead><tr><th>rule</th><th>on</th><th>steps</th><th>where</th></tr></thead><tbody>
-        ${r.rules.map((x) => html`<tr><td><strong>${x.name}</strong></td><td>${x.on.join(", ")}</td><td>${x.steps?.join(", ")}</td><td><code>${x.file}:${x.line}</code></td></tr>`)}
+        ${r.rules.map((x) => html`<tr><td><strong>${x.name}</strong></td><td>${[...x.on, ...(x.cron ?? []).map((c) => `cron ${c}`)].join(", ")}</td><td>${x.steps?.join(", ")}</td><td><code>${x.file}:${x.line}</code></td></tr>`)}
       </tbody></table></div>
       <h2>Sources</h2>
       <div class="scroll-x" tabindex="0" role="region" aria-label="Sources"><table><thead><tr><th>source</th><th>provider</th><th>address</th></tr></thead><tbody>
