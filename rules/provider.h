@@ -51,6 +51,9 @@ enum verify_outcome {
 /* WHY (may be NULL) gets one line for our own log and the delivery page: never secret material. */
 enum verify_outcome provider_verify(const struct provider *p, const struct request_view *r,
 				    const struct secret_view *secrets, size_t n, char why[160]);
+/* After VERIFY_OK: what says whether two requests carry the same signed text, whatever their unsigned ids and headers. Of a
+ * scheme that signs nothing (a token) it is the body. */
+void provider_digest(const struct provider *p, const struct request_view *r, unsigned char out[16]);
 /* The reverse, for `simulate` and tests: what the sender of R adds. R has its body, its headers so far, its query, its URL
  * without that, and its time. */
 struct sender {

@@ -452,25 +452,61 @@ static enum verify_outcome verify(struct verification *v, struct buf *scratch)
 	abort();
 }
 
+static struct verification verification_of(const struct provider *p, const struct request_view *r)
+{
+	return (struct verification){ .at = { .request = r, .provider = p }, .ts_text = BUF(1024), .msgid_text = BUF(1024),
+		.payload = BUF(DECODED_MAX), .form = BUF(DECODED_MAX), .whole = BUF(2 * DECODED_MAX) };
+}
+
+static void verification_fini(struct verification *v)
+{
+	buf_fini(&v->ts_text);
+	buf_fini(&v->msgid_text);
+	buf_fini(&v->payload);
+	buf_fini(&v->form);
+	buf_fini(&v->whole);
+}
+
 enum verify_outcome provider_verify(const struct provider *p, const struct request_view *r,
 				    const struct secret_view *secrets, size_t n, char why[160])
 {
-	struct verification v = { .at = { .request = r, .provider = p }, .secrets = secrets, .n_secrets = n, .why = why,
-		.ts_text = BUF(1024), .msgid_text = BUF(1024), .payload = BUF(DECODED_MAX), .form = BUF(DECODED_MAX),
-		.whole = BUF(2 * DECODED_MAX) };
+	CLEANUP(verification_fini) struct verification v = verification_of(p, r);
 	CLEANUP(buf_fini) struct buf scratch = BUF(64 << 10);
-	enum verify_outcome outcome;
 
+	v.secrets = secrets;
+	v.n_secrets = n;
+	v.why = why;
 	if (p->kind == KIND_NONE)
 		return VERIFY_OK;
 	if (n == 0 || n > SECRETS_MAX)
-		outcome = because(&v, VERIFY_BAD_SECRET, n ? "more secrets than may be tried" : "no secret is in force", SLICE_NULL);
-	else
-		outcome = verify(&v, &scratch);
-	buf_fini(&v.ts_text);
-	buf_fini(&v.msgid_text);
-	buf_fini(&v.payload);
-	buf_fini(&v.form);
-	buf_fini(&v.whole);
-	return outcome;
+		return because(&v, VERIFY_BAD_SECRET, n ? "more secrets than may be tried" : "no secret is in force", SLICE_NULL);
+	return verify(&v, &scratch);
+}
+
+/* The pieces that were signed; the body alone where none are, or where they cannot be had (which verification excludes). */
+static size_t signed_pieces(struct verification *v, struct buf *scratch)
+{
+	const struct provider *p = v->at.provider;
+
+	if ((p->kind == KIND_HMAC || p->kind == KIND_ED25519) && take_signature(v, scratch) == VERIFY_OK && take_parts(v) == VERIFY_OK)
+		return p->n_pieces;
+	v->pieces[0] = v->at.request->body;
+	return 1;
+}
+
+void provider_digest(const struct provider *p, const struct request_view *r, unsigned char out[16])
+{
+	CLEANUP(verification_fini) struct verification v = verification_of(p, r);
+	CLEANUP(buf_fini) struct buf scratch = BUF(64 << 10);
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	size_t n = signed_pieces(&v, &scratch);
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	int ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1;
+
+	for (size_t i = 0; ok && i < n; i++)
+		ok = EVP_DigestUpdate(ctx, v.pieces[i].ptr, v.pieces[i].len) == 1;
+	if (!ok || EVP_DigestFinal_ex(ctx, digest, NULL) != 1)
+		abort();                        /* no memory */
+	EVP_MD_CTX_free(ctx);
+	memcpy(out, digest, 16);
 }

@@ -1,6 +1,6 @@
-/* front/api.c - the table of requests, and for each a function that checks its parameters and asks the store. The answer
- * of the store is JSON already; where something is missing that the database does not know (the plan of a job, the
- * version), it is spliced in. A question is parked with its request: an asker that left is noticed and forgotten. */
+/* front/api.c - the table of requests, and for each a function that checks its parameters and asks the store (ask.c). The
+ * answer of the store is JSON already; where something is missing that the database does not know (the plan of a job, the
+ * version), it is spliced in. Deliveries are in api_deliveries.c. */
 #include "front/api.h"
 
 #include <inttypes.h>
@@ -12,6 +12,8 @@
 
 #include "base/log.h"
 #include "front/answer.h"
+#include "front/api_deliveries.h"
+#include "front/ask.h"
 #include "front/auth.h"
 #include "front/desk.h"
 #include "front/edition.h"
@@ -20,161 +22,30 @@
 #include "front/ingest.h"
 #include "front/log_text.h"
 #include "front/loops.h"
-#include "front/query.h"
 #include "front/sse.h"
 #include "front/trigger.h"
 #include "journal/file.h"
 #include "store/store.h"
 
 #define JSON_MAX (64u << 20)
-#define LIMIT_DEFAULT 50
-#define LIMIT_MAX 200
-
-/* ---- asking the store ---- */
-
-struct question {
-	struct read read;
-	struct loop *loop;
-	struct http_ticket *ticket;
-	void (*then)(struct http_request *r, struct question *q);       /* the store knew it */
-};
-
-static void end_question(struct question *q)
-{
-	buf_fini(&q->read.json);
-	free(q->read.attempts);
-	free(q->read.state_json);
-	free(q);
-}
-
-static void answer_unknown(struct http_request *r)
-{
-	static const char *const headers[] = { "retry-after", "5", NULL };
-	answer_problem(r, 503, "Service Unavailable", "the store cannot be read now", headers);
-}
-
-static const char *noun_of(enum read_what what)
-{
-	return what == READ_DELIVERY || what == READ_BODY || what == READ_DELIVERIES ? "delivery" : "job";
-}
-
-static void on_told(struct mail *m, void *http_loop)
-{
-	struct question *q = (struct question *)m;
-	struct http_request *r = http_unpark(q->ticket);
-	char detail[64];
-
-	if (r && q->read.outcome == STORE_OK) {
-		q->then(r, q);
-	} else if (r && q->read.outcome == STORE_NOT_FOUND) {
-		snprintf(detail, sizeof detail, "no %s %" PRId64, noun_of(q->read.what), q->read.a);
-		answer_not_found(r, detail);
-	} else if (r) {
-		answer_unknown(r);
-	}
-	end_question(q);
-}
-
-static void tell(struct http_request *r, struct question *q)
-{
-	answer_json(r, 200, buf_slice(&q->read.json));
-}
-
-static struct question *question(struct loop *l, enum read_what what, int64_t a)
-{
-	struct question *q = xcalloc(1, sizeof *q);
-
-	q->loop = l;
-	q->then = tell;
-	q->read = (struct read){ .mail.deliver = on_told, .what = what, .a = a, .limit = 1 };
-	return q;
-}
-
-static void ask(struct http_request *r, struct question *q)
-{
-	q->ticket = http_park(r);
-	q->read.reply_to = http_loop_mailbox(q->loop->http);
-	store_read(q->loop->front->store, &q->read);
-}
-
-/* ---- parameters ---- */
-
-static int refuse_parameter(struct http_request *r, const char *name, const char *wanted)
-{
-	char detail[200];
-
-	snprintf(detail, sizeof detail, "parameter '%s': %s", name, wanted);
-	answer_problem(r, 400, "Bad Request", detail, NULL);
-	return -1;
-}
-
-/* 0 and *out (DEFAULT where absent), or -1 with R answered. */
-static int number(struct http_request *r, const char *name, int64_t min, int64_t max, int64_t missing, int64_t *out)
-{
-	char wanted[96];
-
-	*out = missing;
-	if (query_get_i64(http_query(r), name, min, max, out) >= 0)
-		return 0;
-	snprintf(wanted, sizeof wanted, "a whole number from %" PRId64 " to %" PRId64, min, max);
-	return refuse_parameter(r, name, wanted);
-}
-
-static int text(struct http_request *r, const char *name, char out[128])
-{
-	CLEANUP(buf_fini) struct buf value = BUF(127);
-
-	out[0] = '\0';
-	int found = query_get(http_query(r), name, &value);
-	if (found < 0 || (found && value.len && memchr(value.ptr, '\0', value.len)))
-		return refuse_parameter(r, name, "at most 127 bytes, once, well-formed");
-	if (found)
-		snprintf(out, 128, "%s", buf_cstr(&value));
-	return 0;
-}
-
-static int flag(struct http_request *r, const char *name, int *out)
-{
-	int64_t value;
-
-	if (number(r, name, 0, 1, 0, &value) < 0)
-		return -1;
-	*out = (int)value;
-	return 0;
-}
-
-static int list_parameters(struct http_request *r, struct read *read)
-{
-	int64_t limit;
-
-	if (number(r, "before", 1, INT64_MAX, 0, &read->a) < 0 || number(r, "limit", 1, LIMIT_MAX, LIMIT_DEFAULT, &limit) < 0)
-		return -1;
-	read->limit = (int)limit;
-	return 0;
-}
 
 /* ---- jobs ---- */
 
-struct call {
-	struct http_request *r;
-	struct loop *loop;
-	int64_t id;                     /* of {id} */
-	struct slice name;              /* of {name} */
-};
-
 static void list_jobs(const struct call *c)
 {
-	struct question *q = question(c->loop, READ_JOBS, 0);
+	struct ask *q = ask_new(c->loop, READ_JOBS, 0);
+	struct filter *f = &q->read.filter;
 	enum job_state state;
 
-	if (text(c->r, "state", q->read.text) < 0 || text(c->r, "rule", q->read.text2) < 0 ||
-	    list_parameters(c->r, &q->read) < 0) {
-		end_question(q);
-	} else if (q->read.text[0] && job_state_parse(slice_of(q->read.text), &state) < 0) {
-		refuse_parameter(c->r, "state", "the name of one state, as in docs/api.md");
-		end_question(q);
+	q->then = ask_tell_list;
+	if (ask_text(c->r, "state", f->state, sizeof f->state) < 0 || ask_text(c->r, "rule", f->rule, sizeof f->rule) < 0 ||
+	    ask_list(c->r, &q->read) < 0) {
+		ask_free(q);
+	} else if (f->state[0] && job_state_parse(slice_of(f->state), &state) < 0) {
+		ask_refuse(c->r, "state", "the name of one state, as in docs/api.md");
+		ask_free(q);
 	} else {
-		ask(c->r, q);
+		ask_store(c->r, q);
 	}
 }
 
@@ -202,13 +73,13 @@ static void add_plan(const struct loop *l, struct slice job_json, struct buf *ou
 	json_decref(job);
 }
 
-static void tell_job(struct http_request *r, struct question *q)
+static void tell_job(struct http_request *r, struct ask *q)
 {
 	struct slice job = slice_trim(buf_slice(&q->read.json));
 	CLEANUP(buf_fini) struct buf body = BUF(JSON_MAX);
 
 	if (!slice_ends(job, SLICE("}"))) {
-		answer_unknown(r);
+		ask_answer_unknown(r);
 		return;
 	}
 	buf_add(&body, slice_upto(job, job.len - 1));
@@ -219,9 +90,9 @@ static void tell_job(struct http_request *r, struct question *q)
 
 static void show_job(const struct call *c)
 {
-	struct question *q = question(c->loop, READ_JOB, c->id);
+	struct ask *q = ask_new(c->loop, READ_JOB, c->id);
 	q->then = tell_job;
-	ask(c->r, q);
+	ask_store(c->r, q);
 }
 
 struct cancelling {
@@ -249,7 +120,7 @@ static void on_cancelled(struct mail *m, void *http_loop)
 			 job_state_name(w->cancel.state));
 		answer_problem(r, 409, "Conflict", text, NULL);
 	} else if (r) {
-		answer_unknown(r);
+		ask_answer_unknown(r);
 	}
 	free(w);
 }
@@ -292,13 +163,13 @@ struct journal {
 };
 
 /* 1 and *out; 0: R has been answered (an attempt that has not begun is an empty text, not an error). */
-static int open_journal(struct http_request *r, struct question *q, struct journal *out)
+static int open_journal(struct http_request *r, struct ask *q, struct journal *out)
 {
 	const char *const headers[] = { "x-content-type-options", "nosniff", "cache-control", "no-store", NULL };
 	int64_t wanted;
 	struct err e;
 
-	if (number(r, "attempt", 1, 1 << 20, 0, &wanted) < 0)
+	if (ask_number(r, "attempt", 1, 1 << 20, 0, &wanted) < 0)
 		return 0;
 	const struct watch_attempt *a = pick(&q->read, wanted);
 	if (!a && wanted) {
@@ -325,7 +196,7 @@ static int open_journal(struct http_request *r, struct question *q, struct journ
 	return 0;
 }
 
-static void tell_journal(struct http_request *r, struct question *q)
+static void tell_journal(struct http_request *r, struct ask *q)
 {
 	struct journal j;
 
@@ -340,18 +211,18 @@ static void tell_journal(struct http_request *r, struct question *q)
 
 static void show_journal(const struct call *c)
 {
-	struct question *q = question(c->loop, READ_WATCH, c->id);
+	struct ask *q = ask_new(c->loop, READ_WATCH, c->id);
 	q->then = tell_journal;
-	ask(c->r, q);
+	ask_store(c->r, q);
 }
 
-static void tell_log(struct http_request *r, struct question *q)
+static void tell_log(struct http_request *r, struct ask *q)
 {
 	struct log_wanted w = { .job = q->read.a };
 	struct journal j;
 	int is_plain;
 
-	if (flag(r, "plain", &is_plain) < 0 || number(r, "tail", 0, INT64_MAX, -1, &w.tail) < 0 || !open_journal(r, q, &j))
+	if (ask_flag(r, "plain", &is_plain) < 0 || ask_number(r, "tail", 0, INT64_MAX, -1, &w.tail) < 0 || !open_journal(r, q, &j))
 		return;
 	w.attempt = j.attempt;
 	w.journal_fd = j.fd;
@@ -365,48 +236,15 @@ static void show_log(const struct call *c)
 {
 	int is_followed;
 
-	if (flag(c->r, "follow", &is_followed) < 0)
+	if (ask_flag(c->r, "follow", &is_followed) < 0)
 		return;
 	if (is_followed) {
 		sse_log_follow(c->r, c->loop->sse, c->id);
 		return;
 	}
-	struct question *q = question(c->loop, READ_WATCH, c->id);
+	struct ask *q = ask_new(c->loop, READ_WATCH, c->id);
 	q->then = tell_log;
-	ask(c->r, q);
-}
-
-/* ---- deliveries ---- */
-
-static void list_deliveries(const struct call *c)
-{
-	struct question *q = question(c->loop, READ_DELIVERIES, 0);
-
-	if (text(c->r, "source", q->read.text) < 0 || list_parameters(c->r, &q->read) < 0)
-		end_question(q);
-	else
-		ask(c->r, q);
-}
-
-static void show_delivery(const struct call *c)
-{
-	ask(c->r, question(c->loop, READ_DELIVERY, c->id));
-}
-
-/* Bytes of a stranger: never as anything that a browser would run or render. */
-static void tell_body(struct http_request *r, struct question *q)
-{
-	static const char *const headers[] = { "x-content-type-options", "nosniff", "cache-control", "no-store",
-		"content-security-policy", "default-src 'none'; sandbox", NULL };
-	http_reply(r, &(struct http_reply){ .status = 200, .content_type = "application/octet-stream",
-					    .body = buf_slice(&q->read.json), .headers = headers });
-}
-
-static void show_body(const struct call *c)
-{
-	struct question *q = question(c->loop, READ_BODY, c->id);
-	q->then = tell_body;
-	ask(c->r, q);
+	ask_store(c->r, q);
 }
 
 /* ---- rules, changes, status, reload ---- */
@@ -468,7 +306,7 @@ static void follow_changes(const struct call *c)
 	sse_changes(c->r, c->loop->sse);
 }
 
-static void tell_status(struct http_request *r, struct question *q)
+static void tell_status(struct http_request *r, struct ask *q)
 {
 	const struct loop *l = q->loop;
 	struct slice counts = slice_trim(buf_slice(&q->read.json));
@@ -489,9 +327,9 @@ static void tell_status(struct http_request *r, struct question *q)
 
 static void show_status(const struct call *c)
 {
-	struct question *q = question(c->loop, READ_STATUS, 0);
+	struct ask *q = ask_new(c->loop, READ_STATUS, 0);
 	q->then = tell_status;
-	ask(c->r, q);
+	ask_store(c->r, q);
 }
 
 static void reload(const struct call *c)
@@ -525,9 +363,9 @@ static const struct route routes[] = {
 	{ "GET", "/api/v1/jobs/{id}/events", NEED_READ, follow_job },
 	{ "GET", "/api/v1/jobs/{id}/journal", NEED_READ, show_journal },
 	{ "GET", "/api/v1/jobs/{id}/log", NEED_READ, show_log },
-	{ "GET", "/api/v1/deliveries", NEED_READ, list_deliveries },
-	{ "GET", "/api/v1/deliveries/{id}", NEED_READ, show_delivery },
-	{ "GET", "/api/v1/deliveries/{id}/body", NEED_READ, show_body },
+	{ "GET", "/api/v1/deliveries", NEED_READ, api_list_deliveries },
+	{ "GET", "/api/v1/deliveries/{id}", NEED_READ, api_show_delivery },
+	{ "GET", "/api/v1/deliveries/{id}/body", NEED_READ, api_show_body },
 	{ "GET", "/api/v1/rules", NEED_READ, show_rules },
 	{ "POST", "/api/v1/rules/{name}/trigger", NEED_WRITE, run_rule },
 	{ "POST", "/api/v1/local/{name}", NEED_WRITE, send_local },

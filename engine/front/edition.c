@@ -54,6 +54,7 @@ static void read_secrets(struct hook *h, const char *site_dir)
 		struct err e = { 0 };
 		if (list[i].not_after_ms && list[i].not_after_ms <= wall_ms())
 			continue;
+		h->secrets[h->n_secrets].name = list[i].name;
 		struct buf *text = &h->secrets[h->n_secrets].text;
 		*text = BUF(SECRET_MAX_BYTES);
 		h->secrets[h->n_secrets].not_after_ms = list[i].not_after_ms;

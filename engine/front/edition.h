@@ -17,6 +17,7 @@ struct hook {                           /* a source, ready to verify */
 	const struct source *source;
 	size_t n_secrets;
 	struct {
+		const char *name;       /* borrowed from source */
 		struct buf text;
 		int64_t not_after_ms;   /* 0: for ever */
 	} secrets[HOOK_SECRETS_MAX];

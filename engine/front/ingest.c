@@ -228,6 +228,22 @@ static void reply_refusal(struct http_request *r, const struct refusal *no)
 
 /* ---- the verdict: pure work, on whichever thread has the arrival ---- */
 
+/* Which of the secrets it was, for the delivery's page; and what was signed, where the id is not part of it: who has seen
+ * one delivery can send its body again under another id. */
+static void note_proof(struct arrival *a, const struct provider *p, const struct secret_view *secrets, const char *const *names,
+		       size_t n)
+{
+	size_t i = 0;
+
+	while (i + 1 < n && provider_verify(p, &a->view, &secrets[i], 1, NULL) != VERIFY_OK)
+		i++;
+	a->submit->secret = xstrdup(names[i]);
+	if (!provider_signs_id(p)) {
+		a->submit->has_digest = 1;
+		provider_digest(p, &a->view, a->submit->digest);
+	}
+}
+
 static int cannot_verify(struct arrival *a, const char *why)
 {
 	log_refusal(a->hook, 503, why);
@@ -238,6 +254,7 @@ static int authenticate(struct arrival *a)
 {
 	const struct provider *p = source_provider(a->hook->source);
 	struct secret_view secrets[HOOK_SECRETS_MAX];
+	const char *names[HOOK_SECRETS_MAX];
 	char why[160] = "";
 	size_t n = 0;
 
@@ -246,12 +263,15 @@ static int authenticate(struct arrival *a)
 	if (!wall_is_plausible(a->view.now_ms))
 		return cannot_verify(a, "this machine's clock is not set");
 	for (size_t i = 0; i < a->hook->n_secrets; i++)
-		if (!a->hook->secrets[i].not_after_ms || a->hook->secrets[i].not_after_ms > a->view.now_ms)
+		if (!a->hook->secrets[i].not_after_ms || a->hook->secrets[i].not_after_ms > a->view.now_ms) {
+			names[n] = a->hook->secrets[i].name;
 			secrets[n++].text = buf_slice(&a->hook->secrets[i].text);
+		}
 	if (n == 0)
 		return cannot_verify(a, "all secrets of the source have expired");
 	switch (provider_verify(p, &a->view, secrets, n, why)) {
 	case VERIFY_OK:
+		note_proof(a, p, secrets, names, n);
 		return 0;
 	case VERIFY_FUTURE:
 		atomic_fetch_add(&a->ingest->from_future, 1);
@@ -297,6 +317,7 @@ static int match(struct arrival *a)
 
 	headers_json(a->headers, a->view.n_headers, HEADERS_KEPT_MAX, &headers);
 	a->submit->headers_json = buf_take(&headers);
+	a->submit->query = slice_dup(a->view.query);
 	struct slice json = a->identity.json.len ? buf_slice(&a->identity.json) : a->view.body;
 	const struct delivery_view d = { .source = a->hook->source, .event = slice_of(a->identity.event),
 		.action = slice_of(a->identity.action), .json = json, .headers_json = slice_of(a->submit->headers_json),
@@ -323,34 +344,15 @@ static void log_delivery(const struct arrival *a, const char *outcome)
 	log_info("delivery", "outcome=%s source=%s event=%s key=\"%s\" delivery=%" PRId64 " jobs=%d bytes=%zu us=%" PRId64,
 		 outcome, s->source, a->identity.event, s->key, s->delivery, s->n_jobs, a->bytes,
 		 mono_us() - a->began_us);
+	if (s->same_as)
+		log_warn("what was signed for another delivery came again under a new id", "source=%s delivery=%" PRId64 " same_as=%" PRId64,
+			 s->source, s->delivery, s->same_as);
 	if (a->verdict.is_heard)
 		return;
 	int64_t now = mono_ms(), last = atomic_load(&a->hook->said_idle_ms);
 	if ((last && now - last < SAY_AGAIN_MS) || !atomic_compare_exchange_strong(&a->hook->said_idle_ms, &last, now))
 		return;
 	log_warn("no rule listens to this event", "source=%s event=%s", s->source, a->identity.event);
-}
-
-static void add_matched(const struct arrival *a, struct buf *out)
-{
-	const struct submit *s = a->submit;
-
-	for (int i = 0; i < s->n_jobs; i++) {
-		buf_adds(out, i ? ",{\"rule\":" : "{\"rule\":");
-		buf_add_json(out, slice_of(s->jobs[i].rule));
-		if (s->jobs[i].cell) {
-			buf_adds(out, ",\"cell\":");
-			buf_add_json(out, slice_of(s->jobs[i].cell));
-		}
-		buf_addf(out, ",\"job\":%" PRId64 ",\"url\":", s->jobs[i].job);
-		CLEANUP(freep) char *url = xprintf("%s/jobs/%" PRId64, a->edition->url, s->jobs[i].job);
-		buf_add_json(out, slice_of(url));
-		if (s->jobs[i].state != JOB_QUEUED) {
-			buf_addf(out, ",\"state\":\"%s\",\"reason\":", job_state_name(s->jobs[i].state));
-			buf_add_json(out, slice_of(s->jobs[i].reason));
-		}
-		buf_addc(out, '}');
-	}
 }
 
 /* What the sender wants to hear, where it has no ear for more. */
@@ -371,8 +373,10 @@ static void reply_stored(struct http_request *r, const struct arrival *a)
 
 	buf_addf(&body, "{\"delivery\":%" PRId64, s->delivery);
 	if (!source_is_terse(a->hook->source)) {
+		if (s->same_as)
+			buf_addf(&body, ",\"same_as\":%" PRId64, s->same_as);
 		buf_adds(&body, ",\"matched\":[");
-		add_matched(a, &body);
+		verdict_add_matched(s, a->edition->url, &body);
 		buf_addf(&body, "],\"not_matched\":%s", s->why_json);
 		if (a->verdict.notes.len > 2)
 			buf_addf(&body, ",\"notes\":" SLICE_FMT, SLICE_ARG(buf_slice(&a->verdict.notes)));

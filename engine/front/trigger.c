@@ -45,19 +45,7 @@ static void reply_stored(struct http_request *r, const struct trigger *t)
 	CLEANUP(buf_fini) struct buf body = BUF(REPLY_MAX);
 
 	buf_addf(&body, "{\"delivery\":%" PRId64 ",\"matched\":[", s->delivery);
-	for (int i = 0; i < s->n_jobs; i++) {
-		const struct submit_job *j = &s->jobs[i];
-		CLEANUP(freep) char *url = xprintf("%s/jobs/%" PRId64, t->edition->url, j->job);
-		buf_adds(&body, i ? ",{\"rule\":" : "{\"rule\":");
-		buf_add_json(&body, slice_of(j->rule));
-		if (j->cell) {
-			buf_adds(&body, ",\"cell\":");
-			buf_add_json(&body, slice_of(j->cell));
-		}
-		buf_addf(&body, ",\"job\":%" PRId64 ",\"url\":", j->job);
-		buf_add_json(&body, slice_of(url));
-		buf_addc(&body, '}');
-	}
+	verdict_add_matched(s, t->edition->url, &body);
 	buf_addf(&body, "],\"not_matched\":%s%s}\n", s->why_json,
 		 t->verdict.is_heard ? "" : ",\"note\":\"no rule listens to this event\"");
 	answer_json(r, 202, buf_slice(&body));

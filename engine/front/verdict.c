@@ -1,6 +1,7 @@
 /* front/verdict.c - a match, written down as columns and jobs. */
 #include "front/verdict.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +66,7 @@ int verdict_make(const struct ruleset *rs, const struct delivery_view *d, struct
 	fill_jobs(s, m);
 	*out = (struct verdict){ .notes = BUF(JSON_MAX) };
 	match_matched_notes_json(m, &out->notes);
+	s->notes_json = slice_dup(buf_slice(&out->notes));
 	out->is_heard = match_count(m) > 0 || strcmp(s->why_json, "[]") != 0;
 	match_free(m);
 	return 0;
@@ -73,4 +75,27 @@ int verdict_make(const struct ruleset *rs, const struct delivery_view *d, struct
 void verdict_fini(struct verdict *v)
 {
 	buf_fini(&v->notes);
+}
+
+void verdict_add_matched(const struct submit *s, const char *base_url, struct buf *out)
+{
+	for (int i = 0; i < s->n_jobs && i < MATCHED_MAX; i++) {
+		const struct submit_job *j = &s->jobs[i];
+		CLEANUP(freep) char *url = xprintf("%s/jobs/%" PRId64, base_url, j->job);
+		buf_adds(out, i ? ",{\"rule\":" : "{\"rule\":");
+		buf_add_json(out, slice_of(j->rule));
+		if (j->cell) {
+			buf_adds(out, ",\"cell\":");
+			buf_add_json(out, slice_of(j->cell));
+		}
+		buf_addf(out, ",\"job\":%" PRId64 ",\"url\":", j->job);
+		buf_add_json(out, slice_of(url));
+		if (j->state != JOB_QUEUED) {
+			buf_addf(out, ",\"state\":\"%s\",\"reason\":", job_state_name(j->state));
+			buf_add_json(out, slice_of(j->reason));
+		}
+		buf_addc(out, '}');
+	}
+	if (s->n_jobs > MATCHED_MAX)
+		buf_addf(out, ",{\"rule\":\"\",\"more\":%d}", s->n_jobs - MATCHED_MAX);
 }

@@ -15,3 +15,6 @@ struct verdict {
 int verdict_make(const struct ruleset *rs, const struct delivery_view *d, struct submit *s, struct verdict *out,
 		 struct err *e) MUST_USE;
 void verdict_fini(struct verdict *v);
+/* Once S is stored: the members of "matched", {"rule","cell","job","url"}, MATCHED_MAX of them, then how many more. */
+#define MATCHED_MAX 100
+void verdict_add_matched(const struct submit *s, const char *base_url, struct buf *out);

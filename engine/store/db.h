@@ -33,6 +33,7 @@ struct db_value {
 	struct slice bytes;                     /* borrowed until the statement is reset or bound anew */
 };
 #define INT(v) ((struct db_value){ .kind = DB_INTEGER, .integer = (v) })
+#define INT_OR_NULL(v) ((v) ? INT(v) : NOTHING)                 /* of a number that 0 leaves open */
 #define TEXT(cstr) ((struct db_value){ .kind = DB_TEXT, .bytes = slice_of(cstr) })
 #define BLOB(slice) ((struct db_value){ .kind = DB_BLOB, .bytes = (slice) })
 #define NOTHING ((struct db_value){ .kind = DB_NULL })

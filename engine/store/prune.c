@@ -50,7 +50,10 @@ static enum db_rc drop_delivery(struct writer *w, int64_t delivery, int64_t *byt
 	if (rc != DB_OK)
 		return rc == DB_ROW ? DB_OK : rc;
 	w->now.deliveries--;
-	return db_run(&w->db, SQL_DELIVERY_DROP, VALUES(INT(delivery)));
+	rc = db_run(&w->db, SQL_FACET_DROP, VALUES(INT(delivery)));
+	if (rc == DB_OK)
+		rc = db_run(&w->db, SQL_RULESET_LEAVE, VALUES(INT(delivery)));
+	return rc == DB_OK ? db_run(&w->db, SQL_DELIVERY_DROP, VALUES(INT(delivery))) : rc;
 }
 
 static enum db_rc drop_attempts(struct writer *w, struct prune *p, int64_t job)

@@ -1,5 +1,5 @@
-/* store/read.c - answers as JSON. Every answer comes from one read transaction, so its parts agree; lists first find the
- * ids by an index and then write each row by the one text of rows.c. A read is bounded by its limit, and the reader
+/* store/read.c - answers as JSON. Every answer comes from one read transaction, so its parts agree; lists first find their
+ * ids (list.c) and then write each row by the one text of rows.c. A read is bounded by its limit, and the reader
  * never holds a snapshot between two of them: an old snapshot would keep the log from starting over. */
 #include "store/read.h"
 
@@ -7,79 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/list.h"
 #include "store/rows.h"
 
 #define ANSWER_MAX_BYTES ((size_t)64 << 20)
 #define MAX_LIMIT 1000
-#define MAX_CELLS 1000                          /* rows of `rule` under one name that a list looks into */
-
-struct ids {
-	int64_t *id;
-	size_t n, cap;
-};
-
-static void ids_fini(struct ids *ids)
-{
-	free(ids->id);
-}
-
-static enum db_rc take_ids(struct db *db, struct ids *ids, enum db_rc rc, sqlite3_stmt *row)
-{
-	for (; rc == DB_ROW; rc = db_step(db, row)) {
-		if (ids->n == ids->cap) {
-			ids->cap = ids->cap ? ids->cap * 2 : 64;
-			ids->id = xrealloc(ids->id, ids->cap * sizeof *ids->id);
-		}
-		ids->id[ids->n++] = sqlite3_column_int64(row, 0);
-	}
-	return rc;
-}
-
-static enum db_rc find_ids(struct db *db, struct ids *ids, enum sql which, const struct db_value *values, size_t n)
-{
-	sqlite3_stmt *row;
-	enum db_rc rc = db_first(db, which, values, n, &row);
-	return take_ids(db, ids, rc, row);
-}
-
-static int newest_first(const void *a, const void *b)
-{
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-	return x < y ? 1 : -(x > y);
-}
-
-/* A name stands for a row of `rule` per file and cell: the newest of each, merged. */
-static enum db_rc jobs_of_rule(struct db *db, const struct read *r, int64_t below, int state, struct ids *out)
-{
-	CLEANUP(ids_fini) struct ids rules = { 0 };
-	enum db_rc rc = find_ids(db, &rules, SQL_RULE_IDS, VALUES(TEXT(r->text2)));
-
-	if (rules.n > MAX_CELLS)
-		rules.n = MAX_CELLS;
-	for (size_t i = 0; i < rules.n && rc == DB_OK; i++)
-		rc = find_ids(db, out, SQL_JOBS_OF_RULE, VALUES(INT(below), INT(r->limit), INT(rules.id[i]), INT(state)));
-	if (out->n)
-		qsort(out->id, out->n, sizeof *out->id, newest_first);
-	if (out->n > (size_t)r->limit)
-		out->n = (size_t)r->limit;
-	return rc;
-}
-
-static enum db_rc job_ids(struct db *db, const struct read *r, struct ids *out)
-{
-	int64_t below = r->a > 0 ? r->a : INT64_MAX;
-	enum job_state state = 0;
-
-	if (r->text[0] && job_state_parse(slice_of(r->text), &state) < 0)
-		return DB_REFUSED;
-	if (r->text2[0])
-		return jobs_of_rule(db, r, below, (int)state, out);
-	if (!r->text[0])
-		return find_ids(db, out, SQL_JOBS_BELOW, VALUES(INT(below), INT(r->limit)));
-	if (state == JOB_SUCCEEDED)
-		return find_ids(db, out, SQL_JOBS_SUCCEEDED, VALUES(INT(below), INT(r->limit)));
-	return find_ids(db, out, SQL_JOBS_OF_STATE, VALUES(INT(below), INT(r->limit), INT(state)));
-}
 
 /* `[{…},{…}]` */
 static enum db_rc add_jobs(struct db *db, const struct ids *ids, struct buf *out)
@@ -99,7 +31,7 @@ static enum db_rc add_jobs(struct db *db, const struct ids *ids, struct buf *out
 static enum db_rc read_jobs(struct db *db, struct read *r)
 {
 	CLEANUP(ids_fini) struct ids ids = { 0 };
-	enum db_rc rc = job_ids(db, r, &ids);
+	enum db_rc rc = list_jobs(db, r, &ids);
 
 	if (rc != DB_OK)
 		return rc;
@@ -112,13 +44,8 @@ static enum db_rc read_jobs(struct db *db, struct read *r)
 static enum db_rc read_deliveries(struct db *db, struct read *r)
 {
 	CLEANUP(ids_fini) struct ids ids = { 0 };
-	int64_t below = r->a > 0 ? r->a : INT64_MAX;
-	enum db_rc rc;
+	enum db_rc rc = list_deliveries(db, r, &ids);
 
-	if (r->text[0])
-		rc = find_ids(db, &ids, SQL_DELIVERIES_OF_SOURCE, VALUES(INT(below), INT(r->limit), TEXT(r->text)));
-	else
-		rc = find_ids(db, &ids, SQL_DELIVERIES_BELOW, VALUES(INT(below), INT(r->limit)));
 	if (rc != DB_OK)
 		return rc;
 	buf_adds(&r->json, "{\"deliveries\":[");
@@ -179,6 +106,21 @@ static enum db_rc read_job(struct db *db, struct read *r)
 	return rc == DB_OK ? DB_ROW : rc;
 }
 
+static enum db_rc add_replays(struct db *db, int64_t delivery, struct buf *out)
+{
+	CLEANUP(ids_fini) struct ids ids = { 0 };
+	enum db_rc rc = ids_find(db, &ids, SQL_REPLAYS, VALUES(INT(delivery)));
+
+	buf_adds(out, ",\"replays\":[");
+	for (size_t i = 0; i < ids.n; i++) {
+		if (i)
+			buf_addc(out, ',');
+		buf_addi(out, ids.id[i]);
+	}
+	buf_addc(out, ']');
+	return rc;
+}
+
 static enum db_rc read_delivery(struct db *db, struct read *r)
 {
 	CLEANUP(ids_fini) struct ids ids = { 0 };
@@ -196,9 +138,18 @@ static enum db_rc read_delivery(struct db *db, struct read *r)
 	add_stored(out, "normalised", column_slice(row, 1), "{}");
 	add_stored(out, "why", column_slice(row, 2), "[]");
 	row_add_text(out, "ruleset", row, 3);
-	add_stored(out, "cause", column_slice(row, 4), "null");
+	row_add_text(out, "query", row, 4);
+	if (sqlite3_column_type(row, 5) == SQLITE_NULL)
+		buf_adds(out, ",\"secret\":null");
+	else
+		row_add_text(out, "secret", row, 5);
+	add_stored(out, "notes", column_slice(row, 6), "[]");
+	buf_adds(out, sqlite3_column_int(row, 7) ? ",\"body_kept\":true" : ",\"body_kept\":false");
+	add_stored(out, "cause", column_slice(row, 8), "null");
 	db_end(row);
-	rc = find_ids(db, &ids, SQL_DELIVERY_JOBS, VALUES(INT(r->a)));
+	rc = add_replays(db, r->a, out);
+	if (rc == DB_OK)
+		rc = ids_find(db, &ids, SQL_DELIVERY_JOBS, VALUES(INT(r->a)));
 	buf_adds(out, ",\"job_list\":");
 	if (rc == DB_OK)
 		rc = add_jobs(db, &ids, out);
@@ -216,6 +167,32 @@ static enum db_rc read_body(struct db *db, struct read *r)
 	buf_add(&r->json, column_slice(row, 0));
 	db_end(row);
 	return DB_ROW;
+}
+
+static enum db_rc read_kept(struct db *db, struct read *r)
+{
+	sqlite3_stmt *row;
+	enum db_rc rc = db_first(db, SQL_KEPT, VALUES(INT(r->a)), &row);
+
+	if (rc != DB_ROW)
+		return rc;
+	r->kept = xcalloc(1, sizeof *r->kept);
+	*r->kept = (struct kept){
+		.source = slice_dup(column_slice(row, 0)), .key = slice_dup(column_slice(row, 1)),
+		.ruleset = slice_dup(column_slice(row, 2)), .headers_json = slice_dup(column_slice(row, 3)),
+		.query = slice_dup(column_slice(row, 4)), .received_ms = sqlite3_column_int64(row, 5),
+		.secret = sqlite3_column_type(row, 6) == SQLITE_NULL ? NULL : slice_dup(column_slice(row, 6)),
+		.has_body = sqlite3_column_int(row, 8),
+	};
+	buf_add(&r->json, column_slice(row, 7));
+	db_end(row);
+	return DB_ROW;
+}
+
+static enum db_rc read_ruleset(struct db *db, struct read *r)
+{
+	int64_t one;
+	return db_int(db, SQL_RULESET_USES, VALUES(TEXT(r->text)), &one);
 }
 
 static enum db_rc read_change_now(struct db *db, int64_t *out)
@@ -321,6 +298,8 @@ static enum db_rc answer(struct db *db, struct read *r)
 	case READ_DELIVERIES: return read_deliveries(db, r);
 	case READ_DELIVERY: return read_delivery(db, r);
 	case READ_BODY: return read_body(db, r);
+	case READ_KEPT: return read_kept(db, r);
+	case READ_RULESET: return read_ruleset(db, r);
 	case READ_CHANGES: return read_changes(db, r);
 	case READ_STATUS: return read_status(db, r);
 	case READ_WATCH: return read_watch(db, r);
@@ -333,7 +312,24 @@ static void drop_answer(struct read *r)
 	buf_clear(&r->json);
 	free(TAKE(&r->attempts));
 	free(TAKE(&r->state_json));
+	kept_free(TAKE(&r->kept));
 	r->n_attempts = 0;
+	r->next = 0;
+}
+
+/* Numbers are never used twice, so one that was given out and finds nothing is of something that was pruned. */
+static int was_there(struct db *db, const struct read *r)
+{
+	int is_job = r->what == READ_JOB || r->what == READ_WATCH;
+	sqlite3_stmt *row;
+
+	if (!is_job && r->what != READ_DELIVERY && r->what != READ_BODY && r->what != READ_KEPT)
+		return 0;
+	if (db_first(db, SQL_META, NULL, 0, &row) != DB_ROW)
+		return 0;
+	int was = r->a <= sqlite3_column_int64(row, is_job ? 2 : 1);
+	db_end(row);
+	return was;
 }
 
 void read_answer(struct db *db, struct read *r)
@@ -343,9 +339,12 @@ void read_answer(struct db *db, struct read *r)
 	r->attempts = NULL;
 	r->n_attempts = 0;
 	r->state_json = NULL;
+	r->kept = NULL;
+	r->next = 0;
 	enum db_rc rc = db_run0(db, SQL_BEGIN_READ);
 	if (rc == DB_OK)
 		rc = answer(db, r);
+	r->is_gone = rc == DB_OK && was_there(db, r);
 	if (!sqlite3_get_autocommit(db->handle) && db_run0(db, SQL_ROLLBACK) != DB_OK)
 		rc = DB_BROKEN;
 	if (rc == DB_ROW && buf_is_over(&r->json))

@@ -5,6 +5,8 @@
  *   meta      one row: the counters. Numbers of changes, deliveries and jobs are never used twice, also when the rows
  *             that held the highest ones are long gone.
  *   delivery  narrow columns first: a list never reads the wide ones behind them (event, headers, why).
+ *   facet     of each delivery what lists are filtered by, and what it repeats: so narrow that a walk over many is cheap.
+ *   ruleset   how many deliveries name it: at none its file may go.
  *   body      apart, so that the budget of bodies can be kept without touching the delivery.
  *   job       (delivery, rule, rerun) is unique: I3. `rule` is a row of (name, file, cell).
  *   once      the first job of (rule, key), and how long it is remembered; that job may be gone before it.
@@ -74,6 +76,20 @@ static const char *const steps[] = {
 	" UNIQUE(file, rule)) STRICT;"
 	"CREATE TABLE instant(schedule INTEGER NOT NULL REFERENCES schedule, at_ms INTEGER NOT NULL,"
 	" PRIMARY KEY(schedule, at_ms)) STRICT, WITHOUT ROWID;",
+
+	/* 4: what a delivery can be matched again with, found by, and compared to */
+	"ALTER TABLE delivery ADD COLUMN query TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE delivery ADD COLUMN secret TEXT;"
+	"ALTER TABLE delivery ADD COLUMN notes TEXT NOT NULL DEFAULT '[]';"
+	"ALTER TABLE delivery ADD COLUMN digest BLOB;"
+	"CREATE TABLE facet(delivery INTEGER PRIMARY KEY REFERENCES delivery, received_ms INTEGER NOT NULL, source INTEGER NOT NULL,"
+	" event TEXT NOT NULL, action TEXT NOT NULL, repo TEXT, branch TEXT, replay_of INTEGER, same_as INTEGER) STRICT;"
+	"CREATE INDEX facet_replay ON facet(replay_of) WHERE replay_of IS NOT NULL;"
+	"INSERT INTO facet SELECT id, received_ms, source, event, action, CAST(json_extract(summary, '$.repo') AS TEXT),"
+	" CAST(json_extract(summary, '$.branch') AS TEXT), NULL, NULL FROM delivery;"
+	"CREATE INDEX delivery_digest ON delivery(digest, source) WHERE digest IS NOT NULL;"
+	"CREATE TABLE ruleset(sha TEXT PRIMARY KEY, deliveries INTEGER NOT NULL CHECK(deliveries>=0)) STRICT, WITHOUT ROWID;"
+	"INSERT INTO ruleset SELECT ruleset, count(*) FROM delivery GROUP BY ruleset;",
 };
 
 int schema_version(void)

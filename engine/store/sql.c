@@ -26,10 +26,17 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_RULE_ADD] = "INSERT INTO rule(name, file, cell) VALUES(?1, ?2, ?3)",
 	[SQL_DELIVERY_ADD] =
 		"INSERT INTO delivery(id, source, key, provider, event, action, received_ms, bytes, change, summary, ruleset,"
-		" event_json, headers, why, cause, root) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+		" event_json, headers, why, query, secret, notes, digest, cause, root)"
+		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)"
 		" ON CONFLICT(source, key) DO NOTHING",
 	[SQL_DELIVERY_FIND] = "SELECT id FROM delivery WHERE source=?1 AND key=?2",
 	[SQL_BODY_ADD] = "INSERT INTO body(delivery, data) VALUES(?1, ?2)",
+	[SQL_SAME_FIND] = "SELECT id FROM delivery WHERE digest=?1 AND source=?2 AND id<?3 ORDER BY id LIMIT 1",
+	[SQL_FACET_ADD] =
+		"INSERT INTO facet(delivery, source, event, action, received_ms, replay_of, same_as, repo, branch)"
+		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, CAST(json_extract(?8, '$.repo') AS TEXT), CAST(json_extract(?8, '$.branch') AS TEXT))",
+	[SQL_RULESET_USE] =
+		"INSERT INTO ruleset(sha, deliveries) VALUES(?1, 1) ON CONFLICT(sha) DO UPDATE SET deliveries=deliveries+1",
 	[SQL_QUEUE_FIND] = "SELECT id, lim, head FROM queue WHERE key=?1",
 	[SQL_QUEUE_ADD] = "INSERT INTO queue(key, lim, running, head) VALUES(?1, ?2, 0, ?3)",
 	[SQL_QUEUE_JOIN] = "UPDATE queue SET lim=?2, head=coalesce(head, ?3) WHERE id=?1",
@@ -104,9 +111,11 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_JOB_RULESET] = "SELECT d.ruleset, j.outputs FROM job j JOIN delivery d ON d.id=j.delivery WHERE j.id=?1",
 	[SQL_DELIVERY_ROW] =
 		"SELECT s.name, d.provider, d.key, d.event, d.action, d.received_ms, d.bytes,"
-		" (SELECT count(*) FROM job j WHERE j.delivery=d.id AND j.rerun=0), d.summary, d.change"
-		" FROM delivery d JOIN source s ON s.id=d.source WHERE d.id=?1",
-	[SQL_DELIVERY_WIDE] = "SELECT headers, event_json, why, ruleset, cause FROM delivery WHERE id=?1",
+		" (SELECT count(*) FROM job j WHERE j.delivery=d.id AND j.rerun=0), d.summary, d.change, f.replay_of, f.same_as"
+		" FROM delivery d JOIN source s ON s.id=d.source JOIN facet f ON f.delivery=d.id WHERE d.id=?1",
+	[SQL_DELIVERY_WIDE] =
+		"SELECT headers, event_json, why, ruleset, query, secret, notes, EXISTS(SELECT 1 FROM body WHERE delivery=?1), cause"
+		" FROM delivery WHERE id=?1",
 	[SQL_DELIVERY_JOBS] = "SELECT id FROM job WHERE delivery=?1 ORDER BY id",
 	[SQL_ATTEMPTS] =
 		"SELECT n, started_ms, ended_ms, state, exit_code, reason, log_bytes, confinement FROM attempt WHERE job=?1"
@@ -123,6 +132,19 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_DELIVERIES_OF_SOURCE] =
 		"SELECT id FROM delivery INDEXED BY delivery_source WHERE id<?1 AND source=(SELECT id FROM source WHERE name=?3)"
 		" ORDER BY id DESC LIMIT ?2",
+	/* Two walks over what lists are filtered by, and nothing else: list.c looks at each step. */
+	[SQL_JOB_WALK] =
+		"SELECT j.id, j.state, r.name, d.received_ms, d.source, d.event, d.action, d.repo, d.branch, j.delivery FROM job j"
+		" CROSS JOIN rule r ON r.id=j.rule CROSS JOIN facet d ON d.delivery=j.delivery WHERE j.id<?1"
+		" ORDER BY j.id DESC",
+	[SQL_DELIVERY_WALK] =
+		"SELECT delivery, 0, '', received_ms, source, event, action, repo, branch, delivery FROM facet WHERE delivery<?1"
+		" ORDER BY delivery DESC",
+	[SQL_REPLAYS] = "SELECT delivery FROM facet WHERE replay_of=?1 ORDER BY delivery DESC LIMIT 50",
+	[SQL_KEPT] =
+		"SELECT s.name, d.key, d.ruleset, d.headers, d.query, d.received_ms, d.secret, b.data, b.data IS NOT NULL FROM delivery d"
+		" JOIN source s ON s.id=d.source LEFT JOIN body b ON b.delivery=d.id WHERE d.id=?1",
+	[SQL_RULESET_USES] = "SELECT 1 FROM ruleset WHERE sha=?1 AND deliveries>0",
 	[SQL_JOB_CHANGES] = "SELECT change, id FROM job WHERE change>?1 ORDER BY change LIMIT ?2",
 	[SQL_DELIVERY_CHANGES] = "SELECT change, id FROM delivery WHERE change>?1 ORDER BY change LIMIT ?2",
 	[SQL_COUNT_STATE] = "SELECT count(*) FROM job WHERE state=?1 AND state<>5",
@@ -139,6 +161,9 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_JOB_DROP] = "DELETE FROM job WHERE id=?1",
 	[SQL_BODY_BYTES] = "SELECT length(data) FROM body WHERE delivery=?1",
 	[SQL_BODY_DROP] = "DELETE FROM body WHERE delivery=?1",
+	[SQL_FACET_DROP] = "DELETE FROM facet WHERE delivery=?1",
+	[SQL_RULESET_LEAVE] =
+		"UPDATE ruleset SET deliveries=deliveries-1 WHERE sha=(SELECT ruleset FROM delivery WHERE id=?1)",
 	[SQL_DELIVERY_DROP] = "DELETE FROM delivery WHERE id=?1",
 	[SQL_HAS_JOBS] = "SELECT 1 FROM job WHERE delivery=?1 LIMIT 1",
 	[SQL_HAS_OPEN_JOBS] = "SELECT 1 FROM job WHERE delivery=?1 AND state<=4 LIMIT 1",

@@ -205,7 +205,7 @@ static void mark_unknown(struct errand *e)
 	switch (e->kind) {
 	case DO_SUBMIT:
 		e->submit->outcome = STORE_UNKNOWN;
-		e->submit->delivery = 0;
+		e->submit->delivery = e->submit->same_as = 0;
 		free(TAKE(&e->submit->first_jobs_json));
 		for (int i = 0; i < e->submit->n_jobs; i++)
 			e->submit->jobs[i].job = 0;
@@ -516,6 +516,7 @@ static void answer(struct store *s, struct errand *e)
 			r->json = BUF(0);
 			r->attempts = NULL;
 			r->state_json = NULL;
+			r->kept = NULL;
 			r->n_attempts = 0;
 			r->outcome = STORE_UNKNOWN;
 		} else {
@@ -767,22 +768,36 @@ int store_recover(struct store *s, struct running **out, size_t *n, struct err *
 	return 0;
 }
 
+void submit_job_fini(struct submit_job *j)
+{
+	free(j->cell);
+	free(j->queue);
+	free(j->once_key);
+}
+
 void submit_free(struct submit *r)
 {
 	if (!r)
 		return;
 	char *texts[] = { r->source, r->provider, r->key, r->event, r->action, r->summary_json, r->event_json, r->headers_json,
-			  r->why_json, r->ruleset, r->first_jobs_json, r->cause_json };
+			  r->why_json, r->notes_json, r->query, r->secret, r->ruleset, r->first_jobs_json, r->cause_json };
 	for (size_t i = 0; i < COUNT(texts); i++)
 		free(texts[i]);
 	buf_fini(&r->body);
-	for (int i = 0; i < r->n_jobs; i++) {
-		free(r->jobs[i].cell);
-		free(r->jobs[i].queue);
-		free(r->jobs[i].once_key);
-	}
+	for (int i = 0; i < r->n_jobs; i++)
+		submit_job_fini(&r->jobs[i]);
 	free(r->jobs);
 	free(r);
+}
+
+void kept_free(struct kept *k)
+{
+	if (!k)
+		return;
+	char *texts[] = { k->source, k->key, k->ruleset, k->headers_json, k->query, k->secret };
+	for (size_t i = 0; i < COUNT(texts); i++)
+		free(texts[i]);
+	free(k);
 }
 
 void claim_free(struct claim *c)

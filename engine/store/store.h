@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/mailbox.h"
 #include "model/job.h"
+#include "store/reading.h"
 
 struct store;
 
@@ -21,8 +22,6 @@ struct store_options {
 	struct mailbox *claims;         /* borrowed; claimed jobs are posted here as struct claim */
 	struct mailbox *effects;        /* borrowed; what ended jobs cause is posted here as struct effect; NULL: it stays undone */
 };
-
-enum store_outcome { STORE_OK = 1, STORE_DUPLICATE, STORE_STALE, STORE_NOT_FOUND, STORE_UNKNOWN };
 
 /* Opens or creates the database (WAL, synchronous=FULL, foreign keys), migrates, starts the threads. A newer schema
  * than this binary knows is an error. Attempts the database believes to be running are left as they are: see
@@ -56,6 +55,9 @@ struct submit {
 	char *event_json;               /* the normalised event, whole */
 	char *headers_json;             /* {"name":"value"}; without authorisation, cookies and signatures */
 	char *why_json;                 /* [{"rule":…,"because":…}]: those that listen and did not match */
+	char *notes_json;               /* [{"rule":…,"note":…}]: those that fired on something unknown; NULL: none */
+	char *query;                    /* of the request, raw, without its '?'; NULL: empty */
+	char *secret;                   /* the name of the secret that verified it; NULL where none did */
 	char *ruleset;                  /* sha256 hex */
 	int64_t received_ms;
 	char *cause_json;               /* of an event that a job caused (rules/ruleset.h); NULL: none */
@@ -65,6 +67,9 @@ struct submit {
 	const char *cron_rule, *cron_file;      /* borrowed from what ruleset_keep holds */
 	int64_t cron_ms, cron_through_ms;       /* through: all up to here is settled by it */
 	struct buf body;                /* as received, byte for byte */
+	int has_digest;                 /* 1: look for an earlier delivery of this source with the same digest (same_as) */
+	unsigned char digest[16];       /* of what the sender signed */
+	int64_t replay_of;              /* the delivery that somebody asked to run again; 0: an original */
 	struct submit_job *jobs;        /* array, owned */
 	int n_jobs;
 	void *ruleset_keep;             /* the caller's: kept alive until the reply */
@@ -72,12 +77,14 @@ struct submit {
 	/* out */
 	enum store_outcome outcome;     /* OK, DUPLICATE, UNKNOWN */
 	int64_t delivery;
+	int64_t same_as;                /* the first delivery with this digest, under another key; 0: none is kept */
 	char *first_jobs_json;          /* DUPLICATE: [{"rule":…,("cell":…,)"job":…}] of the first one */
 };
 /* When a job of it is claimed at once, body, event_json and headers_json move on into the claim: after the reply they may
  * be empty. */
 void store_submit(struct store *s, struct submit *r);
 void submit_free(struct submit *r);
+void submit_job_fini(struct submit_job *j);
 
 /* ---- claim: posted to options.claims after the commit that holds the attempt row (I5) and the queue slot (I9) ---- */
 struct claim {
@@ -129,37 +136,6 @@ struct running { int64_t job; int attempt; char *rule; int is_cancelled; };     
 /* Synchronous, for the start only. *out: owned array of attempts that the database holds for running; free each rule. */
 int store_recover(struct store *s, struct running **out, size_t *n, struct err *e) MUST_USE;
 void store_recover_done(struct store *s);       /* from here on jobs are claimed */
-
-/* ---- read: answers are JSON text, made by the reading thread from committed rows ---- */
-enum read_what {
-	READ_JOBS,              /* {"jobs":[…]} newest first; text: state or "" (another word: NOT_FOUND); text2: rule or "";
-				 * a: id below which, 0 for the newest; limit */
-	READ_JOB,               /* a: id. The job with "ruleset" and "attempts":[…] */
-	READ_DELIVERIES,        /* {"deliveries":[…]}; text: source or "" */
-	READ_DELIVERY,          /* a: id. With headers, event, why, jobs; without the body */
-	READ_BODY,              /* a: id. The body, byte for byte */
-	READ_CHANGES,           /* {"last":N,"changes":[{"change":N,"job":{…}} | {"change":N,"delivery":{…}}]}: change > a, in
-				 * order, limit; last is the counter now, beyond the last element where the limit cut */
-	READ_STATUS,            /* {"change":N,"jobs":{"queued":…,"running":…},"deliveries":N,"body_bytes":N,"db_bytes":N} */
-	READ_WATCH,             /* a: id. For a watcher: rows of struct watch_attempt in attempts, state, change; no JSON */
-};
-struct watch_attempt { int attempt; int is_final; int64_t log_bytes; };   /* log_bytes: -1 while it runs */
-struct read {
-	struct mail mail;
-	struct mailbox *reply_to;
-	enum read_what what;
-	int64_t a;
-	int limit;                      /* 1..1000 */
-	char text[128], text2[128];
-	void *arg;
-	enum store_outcome outcome;     /* OK, NOT_FOUND, UNKNOWN */
-	struct buf json;                /* owned: buf_fini */
-	enum job_state state;           /* READ_WATCH */
-	int n_attempts;
-	struct watch_attempt *attempts; /* owned: free */
-	char *state_json;               /* READ_WATCH: {"id":…,"state":…,…} as in lists; owned: free */
-};
-void store_read(struct store *s, struct read *r);
 
 /* ---- watch: after each commit, what changed, to every mailbox registered ---- */
 struct change {

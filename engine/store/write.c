@@ -281,6 +281,11 @@ static enum db_rc first_jobs(struct writer *w, struct submit *r)
 	return rc;
 }
 
+static struct slice digest_of(const struct submit *r)
+{
+	return (struct slice){ (const char *)r->digest, sizeof r->digest };
+}
+
 static enum db_rc submit_duplicate(struct writer *w, struct submit *r, int64_t source)
 {
 	enum db_rc rc = db_int(&w->db, SQL_DELIVERY_FIND, VALUES(INT(source), TEXT(r->key)), &r->delivery);
@@ -289,6 +294,21 @@ static enum db_rc submit_duplicate(struct writer *w, struct submit *r, int64_t s
 		return rc == DB_OK ? DB_BROKEN : rc;
 	r->outcome = STORE_DUPLICATE;
 	return first_jobs(w, r);
+}
+
+/* A body that its sender signed and somebody sent again under another id; a replay that was asked for is no such thing. */
+static enum db_rc add_facet(struct writer *w, struct submit *r, int64_t source)
+{
+	enum db_rc rc = DB_OK;
+
+	r->same_as = 0;
+	if (r->has_digest && !r->replay_of)
+		rc = db_int(&w->db, SQL_SAME_FIND, VALUES(BLOB(digest_of(r)), INT(source), INT(r->delivery)), &r->same_as);
+	if (rc < DB_OK)
+		return rc;
+	return db_run(&w->db, SQL_FACET_ADD,
+		      VALUES(INT(r->delivery), INT(source), TEXT(r->event), TEXT(r->action), INT(r->received_ms),
+			     INT_OR_NULL(r->replay_of), INT_OR_NULL(r->same_as), TEXT(r->summary_json)));
 }
 
 static enum db_rc submit_rows(struct writer *w, struct submit *r)
@@ -304,8 +324,10 @@ static enum db_rc submit_rows(struct writer *w, struct submit *r)
 	rc = db_run(&w->db, SQL_DELIVERY_ADD,
 		    VALUES(INT(r->delivery), INT(source), TEXT(r->key), TEXT(r->provider), TEXT(r->event), TEXT(r->action),
 			   INT(r->received_ms), INT((int64_t)r->body.len), INT(change), TEXT(r->summary_json), TEXT(r->ruleset),
-			   TEXT(r->event_json), TEXT(r->headers_json), TEXT(r->why_json),
-			   r->cause_json ? TEXT(r->cause_json) : NOTHING, r->root ? INT(r->root) : NOTHING));
+			   TEXT(r->event_json), TEXT(r->headers_json), TEXT(r->why_json), TEXT(r->query ? r->query : ""),
+			   r->secret ? TEXT(r->secret) : NOTHING, TEXT(r->notes_json ? r->notes_json : "[]"),
+			   r->has_digest ? BLOB(digest_of(r)) : NOTHING, r->cause_json ? TEXT(r->cause_json) : NOTHING,
+			   r->root ? INT(r->root) : NOTHING));
 	if (rc != DB_OK)
 		return rc;
 	if (sqlite3_changes(w->db.handle) == 0) {
@@ -313,7 +335,11 @@ static enum db_rc submit_rows(struct writer *w, struct submit *r)
 		w->n_touched--;
 		return submit_duplicate(w, r, source);
 	}
-	rc = db_run(&w->db, SQL_BODY_ADD, VALUES(INT(r->delivery), BLOB(buf_slice(&r->body))));
+	rc = add_facet(w, r, source);
+	if (rc == DB_OK)
+		rc = db_run(&w->db, SQL_RULESET_USE, VALUES(TEXT(r->ruleset)));
+	if (rc == DB_OK)
+		rc = db_run(&w->db, SQL_BODY_ADD, VALUES(INT(r->delivery), BLOB(buf_slice(&r->body))));
 	for (int i = 0; i < r->n_jobs && rc == DB_OK; i++)
 		rc = add_job(w, r, i);
 	if (rc == DB_OK)
@@ -660,6 +686,7 @@ static void submit_json(const struct submit *s, int64_t change, struct buf *out)
 		.id = s->delivery, .source = slice_of(s->source), .provider = slice_of(s->provider), .key = slice_of(s->key),
 		.event = slice_of(s->event), .action = slice_of(s->action), .summary = slice_of(s->summary_json),
 		.received_ms = s->received_ms, .bytes = (int64_t)s->body.len, .jobs = s->n_jobs, .change = change,
+		.replay_of = s->replay_of, .same_as = s->same_as,
 	};
 	delivery_row_json(&row, out);
 }

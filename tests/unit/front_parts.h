@@ -45,6 +45,7 @@ static inline void place_open(struct place *p)
 	cr_assert(p->rulesets_dirfd >= 0 && p->journals_dirfd >= 0);
 	int secrets = dir_open_make(p->state_dirfd, "secrets", &e);
 	cr_assert_eq(file_write_durable(secrets, "gh", SLICE(SECRET_TEXT), 0600, &e), 0);
+	cr_assert_eq(file_write_durable(secrets, "other", SLICE("another secret"), 0600, &e), 0);
 	close(secrets);
 	p->shelf = shelf_new(p->rulesets_dirfd);
 }

@@ -94,12 +94,14 @@ static void await_answer(void)
 	}
 }
 
+static int submitted;
+
 static int64_t submit(void)
 {
 	struct submit *s = xcalloc(1, sizeof *s);
 
 	*s = (struct submit){ .mail.deliver = on_answer, .reply_to = answers, .source = xstrdup("github"),
-		.provider = xstrdup("github"), .key = xstrdup("k"), .event = xstrdup("push"), .action = xstrdup(""),
+		.provider = xstrdup("github"), .key = xprintf("k%d", ++submitted), .event = xstrdup("push"), .action = xstrdup(""),
 		.summary_json = xstrdup("{\"repo\":\"acme/handbook\"}"), .event_json = xstrdup("{\"event\":\"push\"}"),
 		.headers_json = xstrdup("{}"), .why_json = xstrdup("[]"), .received_ms = wall_ms(), .body = BUF(1 << 20),
 		.ruleset = xstrdup(ruleset_sha256(front.first_edition->rules)), .n_jobs = 1 };
@@ -197,10 +199,51 @@ Test(api, shows_jobs_and_deliveries_and_refuses_nonsense_clearly)
 	expect(pages_port, "GET /api/v1/deliveries?source=github", "", 200, "\"source\":\"github\"");
 	expect(pages_port, "GET /api/v1/deliveries/1", "", 200, "\"headers\"");
 	expect(pages_port, "GET /api/v1/deliveries/1/body", "", 200, "application/octet-stream");
+	expect(pages_port, "GET /api/v1/deliveries/1/body", "", 200, "attachment; filename=\"delivery-1.bin\"");
+	expect(pages_port, "GET /api/v1/deliveries/2/body", "", 404, "no delivery 2");
+	expect(pages_port, "GET /api/v1/deliveries?event=push&repo=acme%2Fhandbook&matched=yes&since=1&until=9000000000000", "", 200,
+	       "\"source\":\"github\"");
+	expect(pages_port, "GET /api/v1/deliveries?matched=no", "", 200, "{\"deliveries\":[],\"next\":null}");
+	expect(pages_port, "GET /api/v1/deliveries?matched=maybe", "", 400, "parameter 'matched': yes or no");
+	expect(pages_port, "GET /api/v1/deliveries?since=yesterday", "", 400, "parameter 'since'");
+	expect(pages_port, "GET /api/v1/deliveries?repo=a&repo=b", "", 400, "parameter 'repo'");
+	expect(pages_port, "GET /api/v1/jobs?source=github&branch=dev", "", 200, "{\"jobs\":[],\"next\":null}");
 	expect(pages_port, "GET /api/v1/rules", "", 200, "\"path\":\"/hooks/github\"");
 	expect(pages_port, "GET /api/v1/status", "", 200, "\"watchers\":0");
 	expect(pages_port, "GET /livez", "Host: anything\r\n", 200, NULL);
 	expect(pages_port, "GET /readyz", "", 200, NULL);
+	end();
+}
+
+Test(api, a_list_links_to_what_follows)
+{
+	start();
+	for (int i = 0; i < 3; i++)
+		submit();
+	expect(pages_port, "GET /api/v1/deliveries?before=4&limit=2&&source=github", "", 200,
+	       "\"next\":\"/api/v1/deliveries?limit=2&source=github&before=2\"}");
+	expect(pages_port, "GET /api/v1/deliveries?limit=2&source=github&before=2", "", 200, "\"next\":null}");
+	expect(pages_port, "GET /api/v1/jobs?limit=1", "", 200, "\"next\":\"/api/v1/jobs?limit=1&before=3\"}");
+	end();
+}
+
+Test(api, what_is_no_longer_kept_is_gone)
+{
+	const struct keep keep = { .bodies_bytes = 1 };
+	start();
+	int64_t job = submit();
+	submit();
+	run_to_its_end(job, 1);
+	store_prune(front.store, &keep, NULL, NULL);
+	struct reply r;
+	do {                                    /* the store does it in its own time */
+		r = ask(pages_port, "GET /api/v1/deliveries/1/body", "");
+		buf_fini(&r.all);
+	} while (r.status == 200);
+	expect(pages_port, "GET /api/v1/deliveries/1/body", "", 410, "the body of delivery 1 is no longer kept");
+	expect(pages_port, "GET /api/v1/deliveries/1", "", 200, "\"body_kept\":false");
+	expect(pages_port, "GET /api/v1/deliveries/2/body", "", 200, NULL);
+	expect(pages_port, "GET /api/v1/deliveries/3/body", "", 404, NULL);
 	end();
 }
 

@@ -154,7 +154,7 @@ Test(approval, a_strangers_job_waits_holds_no_slot_and_can_be_cancelled)
 	cr_assert_eq(c->job, own.job, "what waits is in nobody's way");
 	claim_free(c);
 	KIT_SAYS(&k, "\"awaiting_approval\":1", .what = READ_STATUS);
-	KIT_SAYS(&k, "\"forks\":\"approve\",\"reason\":\"the request is from a fork", .what = READ_JOBS, .text = "awaiting_approval");
+	KIT_SAYS(&k, "\"forks\":\"approve\",\"reason\":\"the request is from a fork", .what = READ_JOBS, .filter.state = "awaiting_approval");
 	struct cancel no = kit_cancel(&k, waits.job);
 	cr_assert_eq(no.outcome, STORE_OK);
 	cr_assert_eq(no.state, JOB_CANCELLED);

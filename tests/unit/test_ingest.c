@@ -293,3 +293,33 @@ Test(ingest, rule_10_nothing_is_verified_by_a_clock_that_is_not_set)
 	cr_expect_eq(count_deliveries(), 1);
 	end();
 }
+
+Test(ingest, a_signed_body_under_a_new_id_is_told_from_a_new_one)
+{
+	json_t *first, *again, *other;
+	start(NULL);
+	cr_assert_eq(push("k1", SLICE(BODY), &first), 202);
+	cr_expect_null(json_object_get(first, "same_as"));
+	cr_assert_eq(push("k2", SLICE(BODY), &again), 202);
+	cr_expect_eq(json_integer_value(json_object_get(again, "same_as")), json_integer_value(json_object_get(first, "delivery")));
+	cr_expect_eq(json_array_size(json_object_get(again, "matched")), 1, "it is marked, and runs");
+	cr_assert_eq(push("k3", SLICE(BODY " "), &other), 202);
+	cr_expect_null(json_object_get(other, "same_as"));
+	cr_expect_eq(count_deliveries(), 3);
+	json_decref(first);
+	json_decref(again);
+	json_decref(other);
+	end();
+}
+
+Test(ingest, the_secret_that_verified_a_delivery_is_kept_by_name)
+{
+	start("{'provider':'github','secret':{'#':[{'$secret':'other'},{'$secret':'gh'}]}}");
+	cr_assert_eq(push("k1", SLICE(BODY), NULL), 202);
+	struct read read = { .what = READ_KEPT, .a = 1, .limit = 1 };
+	look(&read);
+	cr_expect_str_eq(read.kept->secret, "gh");
+	kept_free(read.kept);
+	buf_fini(&read.json);
+	end();
+}

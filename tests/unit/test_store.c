@@ -140,7 +140,7 @@ Test(store, I1_what_was_answered_is_there_after_kill_9_byte_for_byte)
 		kit_close(&k);
 		cr_assert_eq(raw_int(&k, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
 		cr_assert_eq(raw_int(&k, "SELECT integrity_check='ok' FROM pragma_integrity_check"), 1);
-		raw_exec(&k, "DELETE FROM body; DELETE FROM attempt; DELETE FROM job; DELETE FROM delivery; DELETE FROM queue");
+		raw_exec(&k, "DELETE FROM body; DELETE FROM facet; DELETE FROM attempt; DELETE FROM job; DELETE FROM delivery; DELETE FROM queue");
 	}
 	kit_fini(&k);
 	no_leaks();
@@ -879,6 +879,9 @@ Test(store, a_job_and_a_delivery_read_as_the_api_shows_them)
 	kit_open(&k, 8);
 	struct submit *s = kit_push(&k, "gu\"id", 1);
 	s->received_ms = 1795500000000;
+	s->query = xstrdup("a=b");
+	s->secret = xstrdup("gh-2026");
+	s->notes_json = xstrdup("[{\"rule\":\"r0\",\"note\":\"n\"}]");
 	cr_assert_eq(kit_submit(&k, s), STORE_OK);
 	submit_free(s);
 	CLEANUP(freep) char *delivery = kit_read(&k, (struct read){ .what = READ_DELIVERIES }, NULL);
@@ -892,7 +895,8 @@ Test(store, a_job_and_a_delivery_read_as_the_api_shows_them)
 	cr_assert(strstr(job, ",\"started_ms\":null,\"ended_ms\":null,\"exit_code\":null,\"reason\":\"\",\"log_bytes\":null,\"change\":2}]}"),
 		  "%s", job);
 	KIT_SAYS(&k, ",\"headers\":{\"a\":\"b\"},\"normalised\":{\"key\":\"gu\"id\"},\"why\":[{\"rule\":\"x\",\"because\":\"y\"}],\"ruleset\":\"abc123\","
-		     "\"cause\":null,\"job_list\":[{\"id\":1,", .what = READ_DELIVERY, .a = 1);
+		     "\"query\":\"a=b\",\"secret\":\"gh-2026\",\"notes\":[{\"rule\":\"r0\",\"note\":\"n\"}],\"body_kept\":true,\"cause\":null,"
+		     "\"replays\":[],\"job_list\":[{\"id\":1,", .what = READ_DELIVERY, .a = 1);
 	KIT_SAYS(&k, "{\"change\":2,\"jobs\":{\"debouncing\":0,\"queued\":1,\"awaiting_approval\":0,\"running\":0},\"deliveries\":1,",
 		 .what = READ_STATUS);
 	enum store_outcome outcome;
@@ -953,19 +957,272 @@ Test(store, lists_are_newest_first_and_filtered)
 	expect_ids(&k, (struct read){ .what = READ_JOBS }, "jobs", "6 5 4 3 2 1");
 	expect_ids(&k, (struct read){ .what = READ_JOBS, .limit = 2 }, "jobs", "6 5");
 	expect_ids(&k, (struct read){ .what = READ_JOBS, .limit = 2, .a = 5 }, "jobs", "4 3");
-	expect_ids(&k, (struct read){ .what = READ_JOBS, .text = "queued" }, "jobs", "6 5 4");
-	expect_ids(&k, (struct read){ .what = READ_JOBS, .text = "running" }, "jobs", "3");
-	expect_ids(&k, (struct read){ .what = READ_JOBS, .text = "failed" }, "jobs", "2");
-	expect_ids(&k, (struct read){ .what = READ_JOBS, .text = "succeeded" }, "jobs", "1");
-	expect_ids(&k, (struct read){ .what = READ_JOBS, .text2 = "even" }, "jobs", "5 3 1");
-	expect_ids(&k, (struct read){ .what = READ_JOBS, .text2 = "even", .limit = 2, .a = 5 }, "jobs", "3 1");
-	expect_ids(&k, (struct read){ .what = READ_JOBS, .text = "queued", .text2 = "odd" }, "jobs", "6 4");
-	expect_ids(&k, (struct read){ .what = READ_JOBS, .text2 = "none" }, "jobs", "");
+	expect_ids(&k, (struct read){ .what = READ_JOBS, .filter.state = "queued" }, "jobs", "6 5 4");
+	expect_ids(&k, (struct read){ .what = READ_JOBS, .filter.state = "running" }, "jobs", "3");
+	expect_ids(&k, (struct read){ .what = READ_JOBS, .filter.state = "failed" }, "jobs", "2");
+	expect_ids(&k, (struct read){ .what = READ_JOBS, .filter.state = "succeeded" }, "jobs", "1");
+	expect_ids(&k, (struct read){ .what = READ_JOBS, .filter.rule = "even" }, "jobs", "5 3 1");
+	expect_ids(&k, (struct read){ .what = READ_JOBS, .filter.rule = "even", .limit = 2, .a = 5 }, "jobs", "3 1");
+	expect_ids(&k, (struct read){ .what = READ_JOBS, .filter.state = "queued", .filter.rule = "odd" }, "jobs", "6 4");
+	expect_ids(&k, (struct read){ .what = READ_JOBS, .filter.rule = "none" }, "jobs", "");
 	expect_ids(&k, (struct read){ .what = READ_DELIVERIES, .a = 4 }, "deliveries", "3 2 1");
-	expect_ids(&k, (struct read){ .what = READ_DELIVERIES, .text = "lan" }, "deliveries", "6");
-	expect_ids(&k, (struct read){ .what = READ_DELIVERIES, .text = "none" }, "deliveries", "");
+	expect_ids(&k, (struct read){ .what = READ_DELIVERIES, .filter.source = "lan" }, "deliveries", "6");
+	expect_ids(&k, (struct read){ .what = READ_DELIVERIES, .filter.source = "none" }, "deliveries", "");
 	enum store_outcome outcome;
-	cr_assert_null(kit_read(&k, (struct read){ .what = READ_JOBS, .text = "sleeping" }, &outcome));
+	cr_assert_null(kit_read(&k, (struct read){ .what = READ_JOBS, .filter.state = "sleeping" }, &outcome));
+	cr_assert_eq(outcome, STORE_NOT_FOUND);
+	kit_fini(&k);
+	no_leaks();
+}
+
+/* A delivery that came at RECEIVED_MS from SOURCE with SUMMARY, and what it was of EVENT, ACTION. */
+static void come(struct kit *k, const char *key, const char *source, const char *event, const char *action, int64_t received_ms,
+		 const char *summary, int n_jobs)
+{
+	struct submit *s = kit_push(k, key, n_jobs);
+	char **texts[] = { &s->source, &s->event, &s->action, &s->summary_json };
+	const char *values[] = { source, event, action, summary };
+
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		free(*texts[i]);
+		*texts[i] = xstrdup(values[i]);
+	}
+	s->received_ms = received_ms;
+	cr_assert_eq(kit_submit(k, s), STORE_OK);
+	submit_free(s);
+}
+
+Test(store, lists_are_filtered_by_what_people_remember)
+{
+	static const char *const handbook = "{\"repo\":\"acme/handbook\",\"branch\":\"main\"}", *const mono = "{\"repo\":\"acme/mono\",\"branch\":\"dev\"}";
+	struct kit k;
+
+	kit_init(&k);
+	kit_open(&k, 8);
+	come(&k, "1", "github", "push", "", 1000, handbook, 1);
+	come(&k, "2", "github", "pull_request", "opened", 2000, mono, 0);
+	come(&k, "3", "gitea", "push", "", 3000, mono, 2);
+	come(&k, "4", "gitea", "pull_request", "opened", 4000, handbook, 1);
+	come(&k, "5", "lan", "push", "", 5000, "{}", 0);
+#define DELIVERIES(...) (struct read){ .what = READ_DELIVERIES, .filter = { __VA_ARGS__ } }
+	expect_ids(&k, DELIVERIES(.source = "github"), "deliveries", "2 1");
+	expect_ids(&k, DELIVERIES(.event = "push"), "deliveries", "5 3 1");
+	expect_ids(&k, DELIVERIES(.event = "pull_request"), "deliveries", "4 2");
+	expect_ids(&k, DELIVERIES(.event = "pull_request.opened"), "deliveries", "4 2");
+	expect_ids(&k, DELIVERIES(.event = "pull_request.closed"), "deliveries", "");
+	expect_ids(&k, DELIVERIES(.event = "push."), "deliveries", "");
+	expect_ids(&k, DELIVERIES(.repo = "acme/mono"), "deliveries", "3 2");
+	expect_ids(&k, DELIVERIES(.branch = "main"), "deliveries", "4 1");
+	expect_ids(&k, DELIVERIES(.matched = HAS_MATCHED), "deliveries", "4 3 1");
+	expect_ids(&k, DELIVERIES(.matched = HAS_NOT_MATCHED), "deliveries", "5 2");
+	expect_ids(&k, DELIVERIES(.since_ms = 3000), "deliveries", "5 4 3");
+	expect_ids(&k, DELIVERIES(.until_ms = 3000), "deliveries", "2 1");
+	expect_ids(&k, DELIVERIES(.since_ms = 2000, .until_ms = 4000, .source = "gitea"), "deliveries", "3");
+	expect_ids(&k, DELIVERIES(.event = "push", .source = "nobody"), "deliveries", "");
+	expect_ids(&k, (struct read){ .what = READ_DELIVERIES, .filter.event = "push", .a = 5 }, "deliveries", "3 1");
+#define JOBS(...) (struct read){ .what = READ_JOBS, .filter = { __VA_ARGS__ } }
+	expect_ids(&k, JOBS(.source = "gitea"), "jobs", "4 3 2");
+	expect_ids(&k, JOBS(.repo = "acme/handbook"), "jobs", "4 1");
+	expect_ids(&k, JOBS(.branch = "dev", .rule = "r1"), "jobs", "3");
+	expect_ids(&k, JOBS(.event = "push", .state = "queued"), "jobs", "3 2 1");
+	expect_ids(&k, JOBS(.event = "push", .state = "failed"), "jobs", "");
+	expect_ids(&k, JOBS(.since_ms = 3000, .until_ms = 4000), "jobs", "3 2");
+	kit_fini(&k);
+	no_leaks();
+}
+
+static int64_t next_of(struct kit *k, struct read r)
+{
+	r.reply_to = k->replies;
+	store_read(k->store, &r);
+	cr_assert_eq(kit_reply(k), &r.mail);
+	cr_assert_eq(r.outcome, STORE_OK);
+	buf_fini(&r.json);
+	return r.next;
+}
+
+Test(store, a_list_says_where_it_goes_on_and_when_it_is_through)
+{
+	struct kit k;
+	char key[8];
+
+	kit_init(&k);
+	kit_open(&k, 8);
+	for (int i = 1; i <= 5; i++) {
+		snprintf(key, sizeof key, "%d", i);
+		come(&k, key, "github", i == 3 ? "tag" : "push", "", i, "{}", 1);
+	}
+	static const enum read_what lists[] = { READ_DELIVERIES, READ_JOBS };
+	for (size_t i = 0; i < COUNT(lists); i++) {
+		struct read r = { .what = lists[i], .limit = 4 };
+		cr_assert_eq(next_of(&k, r), 2);
+		r.a = 2;
+		cr_assert_eq(next_of(&k, r), 0);
+		cr_assert_eq(next_of(&k, (struct read){ .what = lists[i], .limit = 5 }), 0);
+		r = (struct read){ .what = lists[i], .limit = 3, .filter.event = "push" };
+		cr_assert_eq(next_of(&k, r), 2);
+		r.limit = 4;
+		cr_assert_eq(next_of(&k, r), 0);
+	}
+	kit_fini(&k);
+	no_leaks();
+}
+
+/* A hundred thousand deliveries as many submits would have left them. */
+static void fill(struct kit *k, int n)
+{
+	CLEANUP(freep) char *sql = xprintf(
+		"BEGIN; INSERT OR IGNORE INTO source(id, name) VALUES(1, 'github');"
+		"WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<%d)"
+		" INSERT INTO delivery(id, source, key, provider, event, action, received_ms, bytes, change, summary, ruleset, event_json,"
+		" headers, why) SELECT i, 1, 'k'||i, 'github', 'push', '', i, 10, i, '{}', 'abc', printf('%%.3000c', 'x'),"
+		" '{}', '[]' FROM c; INSERT INTO facet SELECT id, received_ms, 1, 'push', '', 'acme/r'||(id%%1000), NULL, NULL, NULL FROM delivery;"
+		" UPDATE meta SET change=%d, last_delivery=%d, deliveries=%d; COMMIT", n, n, n, n);
+	raw_exec(k, sql);
+}
+
+Test(store, a_list_looks_at_so_many_and_then_says_where_to_go_on, .timeout = 100)
+{
+	struct kit k;
+
+	kit_init(&k);
+	kit_open(&k, 8);
+	kit_close(&k);
+	fill(&k, 50000);
+	kit_open(&k, 8);
+	struct read r = { .what = READ_DELIVERIES, .filter.repo = "acme/nobody", .limit = 50 };
+	int64_t next = 0;
+	int pages = 0;
+	do {
+		r.a = next;
+		next = next_of(&k, r);
+		pages++;
+		cr_assert(!next || next == 50001 - (int64_t)pages * 20000, "page %d ends at %lld", pages, (long long)next);
+	} while (next);
+	cr_assert_eq(pages, 3);
+	expect_ids(&k, (struct read){ .what = READ_DELIVERIES, .filter.repo = "acme/r7", .limit = 3 }, "deliveries", "49007 48007 47007");
+	kit_fini(&k);
+	no_leaks();
+}
+
+/* Every list finds its ids in order of arrival by an index or a narrow table: nothing is sorted, no wide row is passed over. */
+Test(store, lists_read_indexes_alone)
+{
+	static const struct { enum sql which; const char *plan; } cases[] = {
+		{ SQL_DELIVERY_WALK, "SEARCH facet USING INTEGER PRIMARY KEY (rowid<?)" },
+		{ SQL_DELIVERIES_BELOW, "SEARCH delivery USING INTEGER PRIMARY KEY (rowid<?)" },
+		{ SQL_DELIVERIES_OF_SOURCE, "SEARCH delivery USING COVERING INDEX delivery_source (source=? AND rowid<?)" },
+		{ SQL_JOB_WALK, "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)" },
+		{ SQL_JOBS_OF_RULE, "SEARCH job USING INDEX job_rule (rule=? AND rowid<?)" },
+		{ SQL_SAME_FIND, "SEARCH delivery USING COVERING INDEX delivery_digest (digest=? AND source=? AND rowid<?)" },
+		{ SQL_REPLAYS, "SEARCH facet USING COVERING INDEX facet_replay (replay_of=?)" },
+		{ SQL_RULESET_USES, "SEARCH ruleset USING PRIMARY KEY (sha=?)" },
+	};
+	struct kit k;
+
+	kit_init(&k);
+	kit_open(&k, 8);
+	sqlite3 *db = raw_open(&k);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		CLEANUP(freep) char *sql = xprintf("EXPLAIN QUERY PLAN %s", sql_text(cases[i].which));
+		struct buf plan = BUF(1 << 16);
+		sqlite3_stmt *row;
+		cr_assert_eq(sqlite3_prepare_v2(db, sql, -1, &row, NULL), SQLITE_OK, "%s", sqlite3_errmsg(db));
+		while (sqlite3_step(row) == SQLITE_ROW)
+			buf_addf(&plan, "%s\n", (const char *)sqlite3_column_text(row, 3));
+		sqlite3_finalize(row);
+		cr_assert(strstr(buf_cstr(&plan), cases[i].plan), "%s\nis not in\n%s", cases[i].plan, buf_cstr(&plan));
+		cr_assert_null(strstr(buf_cstr(&plan), "TEMP B-TREE"), "%s", buf_cstr(&plan));
+		buf_fini(&plan);
+	}
+	sqlite3_close(db);
+	kit_fini(&k);
+	no_leaks();
+}
+
+/* ---- what came before ---- */
+
+static struct submit *signed_as(struct kit *k, const char *key, const char *digest)
+{
+	struct submit *s = kit_push(k, key, 1);
+
+	s->has_digest = 1;
+	memcpy(s->digest, digest, sizeof s->digest);
+	return s;
+}
+
+static int64_t same_as(struct kit *k, struct submit *s)
+{
+	cr_assert_eq(kit_submit(k, s), STORE_OK);
+	int64_t first = s->same_as;
+	submit_free(s);
+	return first;
+}
+
+Test(store, what_was_signed_before_is_told_from_what_is_new)
+{
+	struct kit k;
+
+	kit_init(&k);
+	kit_open(&k, 8);
+	cr_assert_eq(same_as(&k, signed_as(&k, "a", "sixteen bytes, 1")), 0);
+	cr_assert_eq(same_as(&k, signed_as(&k, "b", "sixteen bytes, 2")), 0);
+	cr_assert_eq(same_as(&k, signed_as(&k, "c", "sixteen bytes, 1")), 1);
+	cr_assert_eq(same_as(&k, signed_as(&k, "d", "sixteen bytes, 1")), 1, "the first is named, not the last");
+	struct submit *s = signed_as(&k, "e", "sixteen bytes, 1");
+	free(s->source);
+	s->source = xstrdup("gitea");
+	cr_assert_eq(same_as(&k, s), 0, "of another source");
+	s = signed_as(&k, "f", "sixteen bytes, 1");
+	s->has_digest = 0;
+	cr_assert_eq(same_as(&k, s), 0, "its id is signed");
+	s = signed_as(&k, "g", "sixteen bytes, 1");
+	s->replay_of = 1;
+	cr_assert_eq(same_as(&k, s), 0, "it was asked for");
+	s = signed_as(&k, "a", "sixteen bytes, 1");
+	cr_assert_eq(kit_submit(&k, s), STORE_DUPLICATE);
+	cr_assert_eq(s->same_as, 0);
+	submit_free(s);
+	KIT_SAYS(&k, "\"jobs\":1,\"same_as\":1,", .what = READ_DELIVERY, .a = 3);
+	KIT_SAYS(&k, "\"jobs\":1,\"replay_of\":1,", .what = READ_DELIVERY, .a = 7);
+	KIT_SAYS(&k, "\"replays\":[7],", .what = READ_DELIVERY, .a = 1);
+	KIT_SAYS(&k, "{\"deliveries\":[{\"id\":7,", .what = READ_DELIVERIES);
+	kit_fini(&k);
+	no_leaks();
+}
+
+Test(store, a_delivery_is_kept_with_all_that_matching_it_again_takes)
+{
+	struct kit k;
+
+	kit_init(&k);
+	kit_open(&k, 8);
+	struct submit *s = kit_push(&k, "key", 1);
+	s->query = xstrdup("a=b&c=%20");
+	s->received_ms = 1234;
+	cr_assert_eq(kit_submit(&k, s), STORE_OK);
+	submit_free(s);
+	for (int has_body = 1; has_body >= 0; has_body--) {
+		struct read r = { .reply_to = k.replies, .what = READ_KEPT, .a = 1 };
+		store_read(k.store, &r);
+		cr_assert_eq(kit_reply(&k), &r.mail);
+		cr_assert_eq(r.outcome, STORE_OK);
+		cr_assert_str_eq(r.kept->source, "github");
+		cr_assert_str_eq(r.kept->key, "key");
+		cr_assert_str_eq(r.kept->ruleset, "abc123");
+		cr_assert_str_eq(r.kept->headers_json, "{\"a\":\"b\"}");
+		cr_assert_str_eq(r.kept->query, "a=b&c=%20");
+		cr_assert_null(r.kept->secret);
+		cr_assert_eq(r.kept->received_ms, 1234);
+		cr_assert_eq(r.kept->has_body, has_body);
+		cr_assert(slice_eq(buf_slice(&r.json), has_body ? SLICE("{\"push\":\"key\"}") : SLICE_NULL));
+		kept_free(r.kept);
+		buf_fini(&r.json);
+		if (has_body)
+			raw_exec(&k, "DELETE FROM body");
+	}
+	enum store_outcome outcome;
+	cr_assert_null(kit_read(&k, (struct read){ .what = READ_KEPT, .a = 2 }, &outcome));
 	cr_assert_eq(outcome, STORE_NOT_FOUND);
 	kit_fini(&k);
 	no_leaks();

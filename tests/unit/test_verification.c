@@ -549,3 +549,23 @@ Test(verification, convoys_other_hashes_and_forms_are_a_line_each)
 	}
 	no_leaks();
 }
+
+Test(verification, a_digest_is_of_what_was_signed)
+{
+	each_vector(v) {
+		unsigned char first[16], second[16];
+		struct trial t;
+		trial_init(&t, v);
+		provider_digest(t.provider, &t.view, first);
+		provider_digest(t.provider, &t.view, second);
+		cr_assert_arr_eq(first, second, 16, "%s", v->provider);
+		size_t len = strlen(t.body);
+		if (len) {
+			t.body[len / 2] ^= 1;
+			provider_digest(t.provider, &t.view, second);
+			cr_assert(memcmp(first, second, 16) != 0, "%s", v->provider);
+		}
+		trial_fini(&t);
+	}
+	no_leaks();
+}

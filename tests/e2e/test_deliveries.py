@@ -1,0 +1,88 @@
+"""Deliveries: what is kept of them, found among many, and told apart from what came before."""
+import json
+import uuid
+
+from lib import SECRET, Repository, Server
+
+ASAN_TOO = True
+CONFIG = '''config { listen = { { "127.0.0.1:0", serve = { "hooks", "pages" } } }, jobs = { file_urls = true } }
+source "github" { provider = "github", secret = { secret "new", secret "github" } }
+source "quiet" { provider = "github", secret = secret "github", reply = "terse" }
+'''
+RULES = {"pushrod.lua": CONFIG, "rules/r.lua": '''rule "main" { on = "push", when = { branch = "main" }, steps = { { "say", sh = "echo hello" } } }
+rule "dev" { on = "push", when = { branch = "dev" }, steps = { { "say", sh = "echo dev" } } }
+'''}
+
+
+def server():
+    return Server(RULES, env={"PUSHROD_SECRET_NEW": "a newer one"})
+
+
+def body(ref="refs/heads/main", repo="acme/handbook", **more):
+    return json.dumps({"ref": ref, "before": "0" * 40, "after": "1" * 40, "repository": {"full_name": repo}, "commits": [],
+                       "head_commit": {"id": "1" * 40, "message": "Fix"}, "sender": {"login": "ada"}, **more}).encode()
+
+
+def ids(s, query=""):
+    return [d["id"] for d in s.get("/api/v1/deliveries?" + query)["deliveries"]]
+
+
+def test_a_delivery_is_kept_with_all_that_is_known_of_it():
+    s = server()
+    sent = body()
+    status, answer = s.deliver(sent, delivery="d-1")
+    assert status == 202, answer
+    d = s.get(f"/api/v1/deliveries/{answer['delivery']}")
+    assert d["key"] == "d-1" and d["source"] == "github" and d["provider"] == "github" and d["bytes"] == len(sent), d
+    assert d["secret"] == "github", "the second of two secrets verified it"
+    assert d["ruleset"] == s.get("/api/v1/rules")["ruleset"] and d["body_kept"] is True, d
+    assert d["headers"]["x-github-event"] == "push" and "x-hub-signature-256" not in d["headers"], d["headers"]
+    assert [w["rule"] for w in d["why"]] == ["dev"] and "main" in d["why"][0]["because"], d["why"]
+    assert [j["rule"] for j in d["job_list"]] == ["main"] and d["replays"] == [] and d["notes"] == [], d
+    status, headers, got = s.request("GET", f"/api/v1/deliveries/{d['id']}/body")
+    assert got == sent and headers["x-content-type-options"] == "nosniff" and "attachment" in headers["content-disposition"], headers
+    assert SECRET not in json.dumps(d)
+
+
+def test_deliveries_are_found_by_what_people_remember():
+    s = server()
+    for ref, repo in (("refs/heads/main", "acme/handbook"), ("refs/heads/dev", "acme/mono"), ("refs/heads/x", "acme/mono")):
+        assert s.deliver(body(ref, repo))[0] == 202
+    assert s.deliver(json.dumps({"zen": "Keep it logically awesome."}).encode(), event="ping")[0] == 202
+    assert ids(s) == [4, 3, 2, 1]
+    assert ids(s, "event=push") == [3, 2, 1] and ids(s, "event=ping") == [4]
+    assert ids(s, "repo=acme/mono") == [3, 2] and ids(s, "repo=acme/mono&branch=dev") == [2]
+    assert ids(s, "matched=yes") == [2, 1] and ids(s, "matched=no&event=push") == [3]
+    at = [d["received_ms"] for d in reversed(s.get("/api/v1/deliveries")["deliveries"])]
+    assert ids(s, f"since={at[0]}&until={at[3] + 1}") == [4, 3, 2, 1] and ids(s, f"until={at[0]}") == []
+    page, seen = "/api/v1/deliveries?limit=2&event=push", []
+    while page:
+        answer = s.get(page)
+        seen += [d["id"] for d in answer["deliveries"]]
+        page = answer["next"]
+    assert seen == [3, 2, 1], seen
+    assert [j["rule"] for j in s.get("/api/v1/jobs?repo=acme/mono")["jobs"]] == ["dev"]
+
+
+def test_the_same_body_under_a_new_id_is_marked():
+    s = server()
+    sent = body()
+    first = s.deliver(sent, delivery=str(uuid.uuid4()))[1]
+    status, again = s.deliver(sent, delivery=str(uuid.uuid4()))
+    assert status == 202 and again["same_as"] == first["delivery"], again
+    assert [m["rule"] for m in again["matched"]] == ["main"], "marked, and run: equal bodies do occur"
+    assert s.get(f"/api/v1/deliveries/{again['delivery']}")["same_as"] == first["delivery"]
+    other = s.deliver(sent, source="quiet")[1]
+    assert set(other) == {"delivery"} and "same_as" not in s.get(f"/api/v1/deliveries/{other['delivery']}"), "of another source"
+    assert "same_as" not in s.deliver(body(more=1))[1]
+    assert "came again under a new id" in s.log()
+
+
+def test_the_reply_is_bounded_however_many_rules_there_are():
+    s = Server({"rules/r.lua": "".join(f'rule "m{i}" {{ on = "push", when = {{ branch = "main" }}, steps = {{ {{ "x", sh = "true" }} }} }}\n'
+                                       f'rule "n{i}" {{ on = "push", when = {{ message = "nothing {i}" }}, steps = {{ {{ "x", sh = "true" }} }} }}\n'
+                                       for i in range(150))})
+    status, answer = s.deliver(body(head_commit={"id": "1" * 40, "message": "long " * 100000}))
+    assert status == 202 and len(answer["matched"]) == 101 and answer["matched"][100] == {"rule": "", "more": 50}, answer["matched"][99:]
+    assert len(answer["not_matched"]) == 51 and "100" in answer["not_matched"][50]["because"], answer["not_matched"][49:]
+    assert len(json.dumps(answer)) < 64 << 10
