@@ -169,6 +169,29 @@ rule "round" { on = "rule:finished", when = "always", run = function(job) job:lo
     assert "depth 16" in s.lines(jobs[-1]["id"])
 
 
+def test_one_delivery_causes_so_many_events_and_no_more_however_they_branch():
+    s = Server({"rules/w.lua": '''
+rule "seed" { on = "push", when = "always", run = function(job) end }
+rule "a" { on = "rule:finished", when = { rule = { ne = "nobody" } }, run = function(job) end }
+'''})
+    s.stop()
+    db = sqlite3.connect(os.path.join(s.state, "pushrod.db"))       # as if the first delivery to come had caused 999 already
+    db.execute("INSERT INTO source(id, name) VALUES(900, 'x')")
+    for n in range(1, 1000):
+        db.execute("INSERT INTO delivery(id, source, key, provider, event, action, received_ms, bytes, change, summary, ruleset, event_json,"
+                   " headers, why, root) VALUES(?, 900, ?, '', '', '', ?, 0, 0, '{}', '', '{}', '{}', '[]', 1)", (-n, str(n), time.time_ns() // 1000000))
+    db.commit()
+    db.close()
+    s.start()
+    assert s.push(Repository())["delivery"] == 1
+    ended(s, "a")
+    last = wait("the event past the bound", lambda: len(deliveries(s, "rule")) == 2 and deliveries(s, "rule")[0])
+    assert last["jobs"] == 0
+    why = s.get(f"/api/v1/deliveries/{last['id']}")["why"]
+    assert why[0]["rule"] == "a" and "has caused 1000 events already, the most is 1000" in why[0]["because"], why
+    assert len(jobs_of(s, "a")) == 1
+
+
 def test_no_death_of_the_front_loses_or_doubles_what_follows():
     s = Server({"rules/k.lua": '''
 rule "first" { on = "push", when = "always", run = function(job) job:emit("note", { job = job.id }) end }
