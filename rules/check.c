@@ -388,6 +388,11 @@ static void say_unknown_key(struct checker *c, const char *what, const struct sc
 
 	for (size_t i = 0; i < t->n; i++)
 		words[i] = t->keys[i].name;
+	const char *here = check_foreign(what, m->key);
+	if (here) {
+		check_say_key(c, m, "E101", "unknown %s key '" SLICE_FMT "': here it is %s", what, SLICE_ARG(m->key), here);
+		return;
+	}
 	check_hint(m->key, words, hint);
 	check_say_key(c, m, "E101", "unknown %s key '" SLICE_FMT "'%s", what, SLICE_ARG(m->key), hint);
 }

@@ -26,6 +26,8 @@ void check_got(const struct node *n, char got[GOT_BYTES]);
 /* `{ "a", key = … }`, as far as it is short: what a table would be within one more pair of braces. */
 void check_shape(const struct node *table, struct buf *out);
 
+/* check_foreign.c: what a key of TABLE that other systems have is written as here; NULL: it is none of these. */
+const char *check_foreign(const char *table, struct slice word);
 /* check_when.c */
 void check_conditions(struct checker *c, const struct node *when);
 /* check_event.c: a word of `on`; a template; which fields the events of `on` can have (all, where that is not known). */

@@ -19,7 +19,7 @@ struct request {
 static void add_on(const struct listed_rule *r, struct buf *out)
 {
 	for (size_t i = 0; i < listed_rule_triggers(r); i++)
-		buf_addf(out, "%s%s", i ? ", " : "", listed_rule_trigger(r, i));
+		buf_addf(out, "%s%s%s", i ? ", " : "", listed_rule_is_scheduled(r, i) ? "cron " : "", listed_rule_trigger(r, i));
 }
 
 static void print_list(const struct listed_rules *l)

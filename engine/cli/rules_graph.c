@@ -110,7 +110,7 @@ const char *listed_rule_trigger(const struct listed_rule *r, size_t i)
 	return i < count(on) ? nth(on, i) : nth(schedule(r), 0);
 }
 
-static int is_scheduled(const struct listed_rule *r, size_t i)
+int listed_rule_is_scheduled(const struct listed_rule *r, size_t i)
 {
 	return i >= count(member(r->value, "on"));
 }
@@ -162,7 +162,7 @@ static int leads_to(const struct listed_rule *from, const struct listed_rule *to
 {
 	struct slice head, event;
 
-	if (is_scheduled(to, i) || !slice_cut(slice_of(listed_rule_trigger(to, i)), ':', &head, &event))
+	if (listed_rule_is_scheduled(to, i) || !slice_cut(slice_of(listed_rule_trigger(to, i)), ':', &head, &event))
 		return 0;
 	if (slice_eq(head, SLICE("rule")) || slice_eq(head, SLICE("job")))
 		return means(to, from->name);
@@ -173,7 +173,7 @@ static int has_rule_before(const struct listed_rules *l, const struct listed_rul
 {
 	struct slice head;
 
-	if (is_scheduled(to, i) || !slice_cut(slice_of(listed_rule_trigger(to, i)), ':', &head, &(struct slice){ 0 }))
+	if (listed_rule_is_scheduled(to, i) || !slice_cut(slice_of(listed_rule_trigger(to, i)), ':', &head, &(struct slice){ 0 }))
 		return 0;
 	if (!slice_eq(head, SLICE("rule")) && !slice_eq(head, SLICE("job")) && !slice_eq(head, SLICE("local")))
 		return 0;
@@ -189,12 +189,14 @@ struct drawing {
 	const struct listed_rules *l;
 	struct buf *out;
 	size_t path[DEPTH_MAX];         /* the rules above */
+	char *is_drawn;                 /* by number */
 };
 
 static void draw_rule(struct drawing *d, size_t number, const char *by, size_t depth)
 {
 	const struct listed_rule *r = &d->l->list[number];
 
+	d->is_drawn[number] = 1;
 	buf_addf(d->out, "%*s-> %s%s%s%s  %s:%d%s", (int)depth * 4 + 2, "", r->name, by ? " (" : "", by ? by : "", by ? ")" : "", r->file, r->line,
 		 r->is_disabled ? "  (not enabled)" : "");
 	for (size_t i = 0; i < depth; i++)
@@ -228,7 +230,7 @@ static void draw_event(struct drawing *d, size_t rule, size_t trigger)
 {
 	const char *event = listed_rule_trigger(&d->l->list[rule], trigger);
 
-	buf_addf(d->out, "%s%s\n", is_scheduled(&d->l->list[rule], trigger) ? "cron " : "", event);
+	buf_addf(d->out, "%s%s\n", listed_rule_is_scheduled(&d->l->list[rule], trigger) ? "cron " : "", event);
 	for (size_t k = rule; k < d->l->n; k++)
 		for (size_t i = 0; i < listed_rule_triggers(&d->l->list[k]); i++)
 			if (strcmp(listed_rule_trigger(&d->l->list[k], i), event) == 0)
@@ -237,12 +239,16 @@ static void draw_event(struct drawing *d, size_t rule, size_t trigger)
 
 void rules_graph_text(const struct listed_rules *l, struct buf *out)
 {
-	struct drawing d = { .l = l, .out = out };
+	CLEANUP(freep) char *is_drawn = xcalloc(l->n + 1, 1);
+	struct drawing d = { .l = l, .out = out, .is_drawn = is_drawn };
 
 	for (size_t k = 0; k < l->n; k++)
 		for (size_t i = 0; i < listed_rule_triggers(&l->list[k]); i++)
 			if (!has_rule_before(l, &l->list[k], i) && is_first_of(l, k, i))
 				draw_event(&d, k, i);
+	for (size_t k = 0; k < l->n; k++)               /* only rules lead to them, in a circle */
+		if (!is_drawn[k] && listed_rule_triggers(&l->list[k]))
+			draw_event(&d, k, 0);
 }
 
 /* ---- for programs ---- */

@@ -19,8 +19,9 @@ struct listed_rules {
 };
 void listed_rules_init(struct listed_rules *out, struct slice bundle);          /* of a directory that has passed the check */
 void listed_rules_fini(struct listed_rules *l);
-size_t listed_rule_triggers(const struct listed_rule *r);                       /* words of `on`, and `cron …` */
+size_t listed_rule_triggers(const struct listed_rule *r);                       /* words of `on`, and of cron */
 const char *listed_rule_trigger(const struct listed_rule *r, size_t i);
+int listed_rule_is_scheduled(const struct listed_rule *r, size_t i);            /* trigger I is a cron expression */
 
 void rules_graph_text(const struct listed_rules *l, struct buf *out);
 void rules_graph_dot(const struct listed_rules *l, struct buf *out);

@@ -93,6 +93,25 @@ def test_the_graph_leads_from_events_to_rules():
     assert s.cli("rules", s.site, "--graph", "--format", "svg")[0] == 2
 
 
+def test_the_graph_follows_what_rules_cause():
+    s = Server({"rules/a.lua": '''rule "build" { on = "push", when = "always", run = function(job) end }
+rule "deploy" { on = "rule:succeeded", when = { rule = "build" }, run = function(job) job:emit("shipped", {}) end }
+rule "tell" { on = "local:shipped", when = "always", run = function(job) end }
+rule "alarm" { on = "job:failed", when = { rule = { "build", "dep*" } }, run = function(job) end }
+rule "nightly" { cron = { "0 3 * * *", zone = "Europe/Berlin" }, run = function(job) end }
+'''}, start=False)
+    code, out, err = s.cli("rules", s.site, "--graph")
+    assert code == 0 and out.splitlines() == [
+        "push", "  -> build  rules/a.lua:1", "      -> deploy (rule:succeeded)  rules/a.lua:2", "          -> tell (local:shipped)  rules/a.lua:3",
+        "          -> alarm (job:failed)  rules/a.lua:4", "      -> alarm (job:failed)  rules/a.lua:4", "cron 0 3 * * *", "  -> nightly  rules/a.lua:5"], (out, err)
+    edges = json.loads(s.cli("rules", s.site, "--graph", "--json")[1])["edges"]
+    assert {"from": "build", "by": "rule:succeeded", "to": "deploy"} in edges and {"from": "deploy", "by": "local:shipped", "to": "tell"} in edges, edges
+    assert '"build" -> "deploy" [label="rule:succeeded"];' in s.cli("rules", s.site, "--graph", "--format", "dot")[1]
+    assert "cron 0 3 * * *" in s.cli("rules", s.site)[1]
+    s.write("rules/a.lua", 'rule "x" { on = "rule:finished", when = { rule = "x" }, run = function(job) end }\n')
+    assert s.cli("rules", s.site, "--graph")[1].splitlines() == ["rule:finished", "  -> x  rules/a.lua:1", "      -> x (rule:finished)  rules/a.lua:1  … a loop"]
+
+
 def test_what_is_declared_fits_the_json_schema():
     with open(os.path.join(ROOT, "docs/rules.schema.json"), encoding="utf-8") as f:
         schema = json.load(f)

@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "eval/injection.h"
 #include "eval/places.h"
 
 static void check_tokens(struct slice text)
@@ -41,6 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 			for (size_t i = 0; i < table->n; i++)
 				if (table->fields[i].key.ptr && !place_key(table, table->fields[i].key))
 					abort();
+	injection_find(p, "f", &diags);
 	diags_show(&diags, "f", text);
 	places_free(p);
 	diags_fini(&diags);

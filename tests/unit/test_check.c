@@ -88,6 +88,14 @@ Test(check, tells_unknown_keys_with_the_one_that_was_meant)
 	no_leaks();
 }
 
+Test(check, tells_what_words_of_other_systems_are_here)
+{
+	expect_rule("'on':'push','when':'always','steps':[{'name':'x','run':'make'}]", "unknown steps key 'run': here it is sh = \"…\"");
+	expect_rule("'on':'push','when':'always','steps':[{'name':'x','sh':'make'}]", "the name stands first, without a key");
+	expect_rule("'on':'push','when':'always','branches':['main']" RUN, "unknown rule key 'branches': here it is when = { branch = … }");
+	no_leaks();
+}
+
 Test(check, tells_types_in_words_of_the_file)
 {
 	expect_rule("'on':'push','when':'always','timeout':10" RUN, "timeout: want a duration such as \"10m\", got the number 10");
