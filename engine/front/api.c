@@ -22,6 +22,7 @@
 #include "front/ingest.h"
 #include "front/log_text.h"
 #include "front/loops.h"
+#include "front/replay.h"
 #include "front/sse.h"
 #include "front/trigger.h"
 #include "journal/file.h"
@@ -366,6 +367,7 @@ static const struct route routes[] = {
 	{ "GET", "/api/v1/deliveries", NEED_READ, api_list_deliveries },
 	{ "GET", "/api/v1/deliveries/{id}", NEED_READ, api_show_delivery },
 	{ "GET", "/api/v1/deliveries/{id}/body", NEED_READ, api_show_body },
+	{ "POST", "/api/v1/deliveries/{id}/replay", NEED_WRITE, replay_delivery },
 	{ "GET", "/api/v1/rules", NEED_READ, show_rules },
 	{ "POST", "/api/v1/rules/{name}/trigger", NEED_WRITE, run_rule },
 	{ "POST", "/api/v1/local/{name}", NEED_WRITE, send_local },

@@ -24,6 +24,8 @@ void ask_free(struct ask *q)
 	free(q->read.attempts);
 	free(q->read.state_json);
 	kept_free(q->read.kept);
+	if (q->arg && q->drop)
+		q->drop(q->arg);
 	free(q);
 }
 

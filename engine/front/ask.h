@@ -19,6 +19,7 @@ struct ask {
 	struct http_ticket *ticket;
 	void (*then)(struct http_request *r, struct ask *q);    /* the store knew it; ask_tell unless said. May take read's parts */
 	void *arg;
+	void (*drop)(void *arg);                /* for an arg that nobody took (not NULL); may be NULL */
 };
 
 /* To be filled in, then handed to ask_store, which takes it; or to ask_free. */

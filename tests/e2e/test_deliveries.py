@@ -1,8 +1,11 @@
 """Deliveries: what is kept of them, found among many, and told apart from what came before."""
+import http.client
 import json
+import os
+import socket
 import uuid
 
-from lib import SECRET, Repository, Server
+from lib import SECRET, Server, wait
 
 ASAN_TOO = True
 CONFIG = '''config { listen = { { "127.0.0.1:0", serve = { "hooks", "pages" } } }, jobs = { file_urls = true } }
@@ -86,3 +89,71 @@ def test_the_reply_is_bounded_however_many_rules_there_are():
     assert status == 202 and len(answer["matched"]) == 101 and answer["matched"][100] == {"rule": "", "more": 50}, answer["matched"][99:]
     assert len(answer["not_matched"]) == 51 and "100" in answer["not_matched"][50]["because"], answer["not_matched"][49:]
     assert len(json.dumps(answer)) < 64 << 10
+
+
+def control(s, path, key=None):
+    """POST over the control socket, as the command line does. Returns (status, answer)."""
+    c = http.client.HTTPConnection("localhost")
+    c.sock = socket.socket(socket.AF_UNIX)
+    c.sock.connect(os.path.join(s.state, "control.sock"))
+    with open(os.path.join(s.state, "control.key"), encoding="ascii") as f:
+        headers = {"Authorization": "Bearer " + f.read().strip(), "Content-Length": "0"}
+    c.request("POST", path, headers=dict(headers, **({"Idempotency-Key": key} if key else {})))
+    reply = c.getresponse()
+    answer = json.loads(reply.read())
+    c.close()
+    return reply.status, answer
+
+
+def test_a_replay_is_a_new_delivery_by_the_rules_in_force():
+    s = server()
+    sent = body("refs/heads/x")
+    first = s.deliver(sent)[1]
+    assert first["matched"] == [], first
+    code, out, err = s.cli("replay", str(first["delivery"]))
+    assert code == 3 and "main" in out, (code, out, err)
+    s.write("rules/r.lua", RULES["rules/r.lua"] + 'rule "x" { on = "push", when = { branch = "x" }, steps = { { "say", sh = "echo again" } } }\n')
+    wait("the rule is in force", lambda: any(r["name"] == "x" for r in s.get("/api/v1/rules")["rules"]))
+    code, out, err = s.cli("replay", "1", "--dry-run", "--json")
+    assert code == 0 and [m["rule"] for m in json.loads(out)["matched"]] == ["x"], (code, out, err)
+    assert ids(s) == [2, 1], "a dry run stores nothing"
+    code, out, err = s.cli("replay", "1", "--json")
+    answer = json.loads(out)
+    assert code == 0 and answer["replay_of"] == 1 and [m["rule"] for m in answer["matched"]] == ["x"], (code, out, err)
+    d = s.get(f"/api/v1/deliveries/{answer['delivery']}")
+    assert d["replay_of"] == 1 and "same_as" not in d and d["key"].startswith("replay-1-") and d["secret"] == "github", d
+    assert s.request("GET", f"/api/v1/deliveries/{d['id']}/body")[2] == sent
+    assert s.get("/api/v1/deliveries/1")["replays"] == [d["id"], 2]
+    assert s.finished(answer["matched"][0]["job"])["state"] == "succeeded"
+    assert s.lines(answer["matched"][0]["job"])[-1] == "again"
+
+
+def test_a_replay_asked_for_twice_happens_once():
+    s = server()
+    s.deliver(body())
+    status, answer = control(s, "/api/v1/deliveries/1/replay", "k")
+    assert status == 202 and len(answer["matched"]) == 1, answer
+    status, again = control(s, "/api/v1/deliveries/1/replay", "k")
+    assert status == 200 and again["duplicate"] and again["delivery"] == answer["delivery"], again
+    assert again["matched"] == answer["matched"]
+    assert control(s, "/api/v1/deliveries/1/replay", "l")[0] == 202
+    assert ids(s) == [3, 2, 1]
+
+
+def test_a_replay_that_cannot_be_says_why():
+    s = server()
+    s.deliver(body())
+    assert s.cli("replay", "1", "--rule", "main", "--dry-run")[0] == 0
+    code, _, err = s.cli("replay", "1", "--rule", "dev")
+    assert code == 1 and "does not match" in err, err
+    code, _, err = s.cli("replay", "9")
+    assert code == 5 and "no delivery 9" in err, err
+    assert s.cli("replay", "x")[0] == 2 and s.cli("replay")[0] == 2
+    status, _, text = s.request("POST", "/api/v1/deliveries/1/replay", b"", {})
+    assert status == 403 and b"control socket" in text, text
+    assert ids(s) == [1]
+    s.write("pushrod.lua", CONFIG.split('source "github"')[0])
+    s.write("rules/r.lua", 'rule "any" { on = "push", when = "always", steps = { { "x", sh = "true" } } }\n')
+    wait("the source is gone", lambda: not s.get("/api/v1/rules")["sources"])
+    code, _, err = s.cli("replay", "1")
+    assert code == 1 and "github" in err, err
