@@ -221,16 +221,12 @@ static size_t read_names(struct finder *f, size_t i, int is_loop)
 {
 	size_t names[8], n = 0;
 
-	for (; is_name(f, i); i++) {
+	for (size_t next = i; is_name(f, next);) {
 		if (n < COUNT(names))
-			names[n++] = i;
-		if (is_word(f, i + 1, "<"))
-			i += 3;
-		if (!is_word(f, i + 1, ","))
-			break;
-		i++;
+			names[n++] = next;
+		i = next + (is_word(f, next + 1, "<") ? 4 : 1);
+		next = is_word(f, i, ",") ? i + 1 : f->n;
 	}
-	i++;
 	if (!is_word(f, i, is_loop ? "in" : "=")) {
 		name_all(f, names, n, 0);
 		return i;
