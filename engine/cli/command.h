@@ -29,6 +29,7 @@ extern const struct command
 	cmd_cancel,
 	cmd_trigger,
 	cmd_status,
+	cmd_deliveries,
 	cmd_replay,
 	cmd_rules,
 	cmd_schema,

@@ -157,3 +157,18 @@ def test_a_replay_that_cannot_be_says_why():
     wait("the source is gone", lambda: not s.get("/api/v1/rules")["sources"])
     code, _, err = s.cli("replay", "1")
     assert code == 1 and "github" in err, err
+
+
+def test_the_command_line_lists_deliveries():
+    s = server()
+    s.deliver(body())
+    s.deliver(body("refs/heads/x y&z", "acme/mono"))
+    code, out, err = s.cli("deliveries")
+    lines = out.splitlines()
+    assert code == 0 and len(lines) == 2 and "acme/mono" in lines[0] and "0 jobs" in lines[0] and "1 job " in lines[1], (out, err)
+    assert [d["id"] for d in json.loads(s.cli("deliveries", "--matched", "no", "--json")[1])["deliveries"]] == [2]
+    assert [d["id"] for d in json.loads(s.cli("deliveries", "--branch", "x y&z", "--json")[1])["deliveries"]] == [2]
+    s.cli("replay", "1")
+    assert "replay of 1" in s.cli("deliveries", "--limit", "1")[1]
+    assert "no deliveries" in s.cli("deliveries", "--event", "tag")[2]
+    assert s.cli("deliveries", "--limit", "201")[0] == 2 and s.cli("deliveries", "--matched", "maybe")[0] == 2
