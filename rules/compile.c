@@ -271,6 +271,7 @@ static int rule_compile(struct compiler *c, const struct decl *d, struct rule *r
 	};
 	const struct node *enabled = node_get(value, "enabled");
 	r->is_disabled = enabled && !enabled->integer;
+	r->paths_from_git = c->paths_from_git = node_get(value, "paths_from") != NULL;
 	r->forks = forks_of(node_get(value, "forks"));
 	return on_compile(c, node_get(value, "on"), r) | schedule_compile(c, node_get(value, "cron"), r) |
 	       condition_compile(c, node_get(value, "when"), &r->when) | matrix_compile(c, node_get(value, "matrix"), r) |

@@ -18,6 +18,7 @@ enum subject_kind {
 	SUBJECT_PAYLOAD,                /* by path */
 	SUBJECT_HEADER,                 /* by name, in lower case */
 	SUBJECT_QUERY,                  /* by name */
+	SUBJECT_CHANGED,                /* the changed files of a rule with paths_from = "git": number FIELD_PATHS */
 };
 enum event_fact { FACT_SOURCE, FACT_PROVIDER, FACT_EVENT, FACT_ACTION, FACT_DELIVERY, FACT_RECEIVED, FACT_RULE, FACT_COUNT };
 extern const char *const event_fact_names[FACT_COUNT];
@@ -40,6 +41,7 @@ struct cond {
 	enum cond_kind kind;
 	int line, col;
 	uint32_t question;              /* COND_QUESTION */
+	const char *test;               /* of a SUBJECT_CHANGED: the table as written, in the form of rules/node.h; else NULL */
 	struct cond *kids;              /* else; in the order of the file */
 	size_t n;
 };
@@ -79,6 +81,7 @@ struct rule {
 	struct cell *cells;             /* none without a matrix */
 	size_t n_cells;
 	int checkout, has_run, has_filter;
+	int paths_from_git;
 	struct { const char *key; int64_t within_ms; } once;   /* key NULL without */
 	enum forks { FORKS_APPROVE, FORKS_LIMITED, FORKS_TRUST, FORKS_IGNORE } forks;
 	struct schedule *schedule;      /* NULL: without cron */
@@ -136,6 +139,7 @@ struct compiler {
 	struct ruleset *rs;
 	struct diags *diags;
 	const char *file;               /* being compiled */
+	int paths_from_git;             /* of the rule being compiled */
 	void *subjects, *questions;     /* tsearch trees of what is known by name */
 	size_t subjects_cap, questions_cap;
 };

@@ -30,6 +30,12 @@ static int named_question(struct compiler *c, const struct node_member *m, enum 
 		predicate_fini(&p);
 		return -1;
 	}
+	if (kind == SUBJECT_FIELD && number == FIELD_PATHS && c->paths_from_git) {
+		CLEANUP(buf_fini) struct buf test = BUF(BUF_UNLIMITED);
+		node_encode(m->value, &test);
+		out->test = arena_str(c->rs->arena, buf_slice(&test));
+		kind = SUBJECT_CHANGED;
+	}
 	out->question = question_intern(c, subject_intern(c, kind, number, name), &p);
 	return 0;
 }

@@ -95,6 +95,16 @@ static void look_at_request(struct match *m, const struct subject *s, struct fin
 		f->why_unknown = m->delivery.query.ptr ? "the query is ill-formed" : "the query of this delivery is not at hand";
 }
 
+/* What the payload knows is taken from it; whatever else brings a commit, the job finds out. */
+static void look_at_changed(struct match *m, struct finding *f)
+{
+	look_at_field(m, FIELD_PATHS, f);
+	if (f->presence == FOUND_VALUES || m->normal.field[FIELD_SHA].state != FIELD_PRESENT)
+		return;
+	f->presence = FOUND_UNKNOWN;
+	f->why_unknown = "the job finds out from git when it starts";
+}
+
 const struct finding *match_look(struct match *m, uint32_t subject)
 {
 	const struct subject *s = &m->rs->subjects[subject];
@@ -108,6 +118,9 @@ const struct finding *match_look(struct match *m, uint32_t subject)
 		break;
 	case SUBJECT_PAYLOAD:
 		look_at_payload(m, &m->delivery.source->usage->places[subject], &m->finding);
+		break;
+	case SUBJECT_CHANGED:
+		look_at_changed(m, &m->finding);
 		break;
 	case SUBJECT_HEADER:
 	case SUBJECT_QUERY:
@@ -158,7 +171,7 @@ enum truth match_cond(struct match *m, const struct cond *c)
 int match_holds(struct match *m, const struct rule *r, const struct cond *c)
 {
 	enum truth t = match_cond(m, c);
-	return t == TRUTH_YES || (t == TRUTH_UNKNOWN && !r->skips_unknown);
+	return t == TRUTH_YES || (t == TRUTH_UNKNOWN && (!r->skips_unknown || r->paths_from_git));
 }
 
 int match_runs_any_cell(struct match *m, const struct rule *r)

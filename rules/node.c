@@ -3,6 +3,7 @@
 #include "rules/node.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -181,6 +182,46 @@ const struct node *node_get(const struct node *table, const char *key)
 		return NULL;
 	m = bsearch(&want, table->members, table->n_members, sizeof want, by_key);
 	return m ? m->value : NULL;
+}
+
+static void encode_table(const struct node *n, struct buf *out)
+{
+	buf_adds(out, "{\"l\":[");
+	for (size_t i = 0; i < n->n_items; i++) {
+		buf_adds(out, i ? "," : "");
+		node_encode(n->items[i], out);
+	}
+	buf_adds(out, "],\"m\":{");
+	for (size_t i = 0; i < n->n_members; i++) {
+		buf_adds(out, i ? "," : "");
+		buf_add_json(out, n->members[i].key);
+		buf_addc(out, ':');
+		node_encode(n->members[i].value, out);
+	}
+	buf_adds(out, "}}");
+}
+
+void node_encode(const struct node *n, struct buf *out)
+{
+	char number[40];
+
+	switch (n->kind) {
+	case NODE_STRING: buf_add_json(out, n->text); return;
+	case NODE_INTEGER: buf_addi(out, n->integer); return;
+	case NODE_NUMBER:
+		snprintf(number, sizeof number, "%.17g", n->number);
+		buf_addf(out, "%s%s", number, strpbrk(number, ".e") ? "" : ".0");
+		return;
+	case NODE_BOOL: buf_adds(out, n->integer ? "true" : "false"); return;
+	case NODE_NULL: buf_adds(out, "{\"null\":1}"); return;
+	case NODE_SECRET:
+		buf_adds(out, "{\"secret\":");
+		buf_add_json(out, n->text);
+		buf_addc(out, '}');
+		return;
+	case NODE_FUNCTION: buf_adds(out, "{\"fn\":1}"); return;
+	case NODE_TABLE: encode_table(n, out); return;
+	}
 }
 
 const char *node_kind_name(enum node_kind k)

@@ -37,4 +37,6 @@ int node_doc_parse(struct slice json, struct node_doc **out, struct err *e) MUST
 const struct node *node_doc_root(const struct node_doc *d);
 void node_doc_free(struct node_doc *d);
 const struct node *node_get(const struct node *table, const char *key);                 /* NULL where absent */
+/* The JSON form of N, without places. */
+void node_encode(const struct node *n, struct buf *out);
 const char *node_kind_name(enum node_kind k);                                            /* "a string", "a table" */

@@ -22,7 +22,7 @@ static const struct predicate *predicate_of(const struct match *m, uint32_t ques
 static const char *noun(const struct match *m, uint32_t question)
 {
 	const struct subject *s = &m->rs->subjects[m->rs->questions[question].subject];
-	if (s->kind == SUBJECT_FIELD && s->number == FIELD_PATHS)
+	if (s->kind == SUBJECT_CHANGED || (s->kind == SUBJECT_FIELD && s->number == FIELD_PATHS))
 		return "changed files";
 	return s->kind == SUBJECT_FIELD && s->number == FIELD_LABELS ? "labels" : "values";
 }
@@ -45,6 +45,7 @@ static void missing_words(const struct match *m, const struct subject *s, struct
 {
 	switch (s->kind) {
 	case SUBJECT_FIELD:
+	case SUBJECT_CHANGED:
 		if (event_has_field(m, s->number))
 			buf_addf(out, "this %s has none", m->event);
 		else

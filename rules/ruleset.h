@@ -113,6 +113,9 @@ enum job_trust match_trust(const struct match *m, size_t i);
 /* 1 where `once` of rule I applies: its key is appended (a long one as its hash). 0 without one, or where the event lacks a
  * field of the key. */
 int match_once_key(const struct match *m, size_t i, size_t cell, struct buf *key, int64_t *within_ms);
+/* For a job of a rule with paths_from = "git": what is left to decide once its changed files are known (rules/residue.h). Nothing
+ * is appended where it needs no deciding. */
+void match_residue_json(const struct match *m, size_t i, size_t cell, struct buf *out);
 const char *match_event(const struct match *m);                         /* common event, "push", "" where none */
 const char *match_action(const struct match *m);
 /* The normalised event: source, provider, event (common, else native), action, native, delivery, received ("2026-12-01T06:00:00Z"), the fields

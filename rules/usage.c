@@ -46,6 +46,15 @@ static int add_questions(struct ruleset *rs, struct usage *u, const struct cond 
 	return place_add(u->all.paths, slice_of(rs->subjects[id].name), &u->places[id], e);
 }
 
+static int add_rule(struct ruleset *rs, struct usage *u, const struct rule *r, struct err *e)
+{
+	int bad = add_questions(rs, u, &r->when, e);
+
+	for (size_t i = 0; i < r->n_cells && !bad; i++)
+		bad = add_questions(rs, u, &r->cells[i].when, e);
+	return bad;
+}
+
 int usage_build(struct ruleset *rs, struct usage *u, struct err *e)
 {
 	u->fields.paths = paths_new();
@@ -58,7 +67,7 @@ int usage_build(struct ruleset *rs, struct usage *u, struct err *e)
 	for (size_t i = 0; i < rs->n_subjects; i++)
 		u->places[i] = NO_PLACE;
 	for (size_t i = 0; i < rs->n_rules; i++)
-		if (rule_hears(rs, &rs->rules[i], u) && add_questions(rs, u, &rs->rules[i].when, e) < 0)
+		if (rule_hears(rs, &rs->rules[i], u) && add_rule(rs, u, &rs->rules[i], e) < 0)
 			return err_wrap(e, "rule '%s'", rs->rules[i].name);
 	return 0;
 }

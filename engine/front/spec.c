@@ -129,6 +129,8 @@ static int write_spec(struct buf *out, const struct claim *c, const struct rules
 	if (rule_plan_json(rule, slice_of(c->cell), slice_of(c->event_json), out, e) < 0)
 		return -1;
 	buf_addf(out, ",\"limited\":%s", c->trust == TRUST_LIMITED ? "true" : "false");
+	if (c->residue_json && *c->residue_json)
+		add_raw(out, "residue", c->residue_json);
 	add_raw(out, "event", c->event_json);
 	add_raw(out, "headers", c->headers_json);
 	if (c->cause_json)

@@ -34,12 +34,15 @@ static struct submit_job job_of(const struct match *m, size_t i, size_t k)
 {
 	const struct rule *rule = match_rule(m, i);
 	const char *cell = match_cell(m, i, k);
-	struct buf key = BUF(ONCE_MAX);
+	struct buf key = BUF(ONCE_MAX), residue = BUF(JSON_MAX);
 	struct submit_job j = { .rule = rule_name(rule), .file = rule_file(rule), .cell = *cell ? xstrdup(cell) : NULL,
 		.queue = xprintf("%s %s%s%s", rule_file(rule), rule_name(rule), *cell ? " " : "", cell), .queue_limit = 1,
 		.timeout_ms = rule_timeout_ms(rule), .trust = match_trust(m, i) };
 	if (match_once_key(m, i, k, &key, &j.once_within_ms))
 		j.once_key = buf_take(&key);
+	match_residue_json(m, i, k, &residue);
+	if (residue.len)
+		j.residue_json = buf_take(&residue);
 	return j;
 }
 

@@ -19,7 +19,7 @@
 /* ---- checkout ---- */
 
 /* Where the event's repository can be cloned from, by what hosts call it. */
-static const char *clone_url(const struct attempt *a)
+const char *api_clone_url(const struct attempt *a)
 {
 	static const char *const names[] = { "clone_url", "git_http_url", "http_url", "git_url" };
 	const json_t *payload = json_object_get(a->spec, "payload"), *repo = json_object_get(payload, "repository");
@@ -75,7 +75,7 @@ int api_checkout(struct attempt *a, const char *url, const char *ref, const char
 	char sha[65];
 	const char *sha_of_event = event_text(a, "sha"), *ref_of_event = event_text(a, "ref");
 	CLEANUP(freep) char *folder = xprintf("%s/%s", a->workspace, into ? into : "tree");
-	struct git_options o = { .url = url ? url : clone_url(a), .ref = ref ? ref : sha_of_event ? sha_of_event : ref_of_event,
+	struct git_options o = { .url = url ? url : api_clone_url(a), .ref = ref ? ref : sha_of_event ? sha_of_event : ref_of_event,
 				 .also = url || ref ? NULL : ref_of_event, .into = folder,
 				 .timeout_ms = timeout_ms ? timeout_ms : FETCH_MS };
 

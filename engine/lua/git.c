@@ -1,4 +1,4 @@
-/* lua/git.c - mirrors and checkouts by libgit2; the only file that knows it.
+/* lua/git.c - mirrors and checkouts by libgit2, which the files called git know alone.
  *
  *     url → <state>/mirrors/<sha256 of url>.git   bare, fetched when the commit is not there yet, under a file lock
  *         → into/                                 a repository whose objects are the mirror's (alternates), HEAD at the commit
@@ -24,6 +24,7 @@
 #include "base/file.h"
 #include "base/hex.h"
 #include "base/mem.h"
+#include "lua/git_work.h"
 #include "lua/remove.h"
 #include "runner/limits.h"
 #include "runner/sandbox.h"
@@ -74,7 +75,7 @@ static int check_url(const struct attempt *a, const char *url, struct err *e)
 	return err_set(e, ERR_INPUT, "checkout from '%s': only https, ssh and, where allowed, file addresses", shown);
 }
 
-static int is_commit_id(const char *ref)
+int git_is_commit_id(const char *ref)
 {
 	return strlen(ref) == 40 && strspn(ref, "0123456789abcdef") == 40;
 }
@@ -84,7 +85,7 @@ static int check_ref(const char *ref, struct err *e)
 	CLEANUP(freep) char *full = xprintf("refs/heads/%s", ref);
 	int valid = 0;
 
-	if (is_commit_id(ref) && strspn(ref, "0") == 40)
+	if (git_is_commit_id(ref) && strspn(ref, "0") == 40)
 		return err_set(e, ERR_INPUT, "checkout: the event deleted its branch or tag, there is no commit");
 	if (git_reference_name_is_valid(&valid, strncmp(ref, "refs/", 5) ? full : ref) == 0 && valid)
 		return 0;
@@ -103,23 +104,6 @@ char *git_public_url(const char *url)
 }
 
 /* ---- work in a child ---- */
-
-struct work {
-	struct attempt *a;
-	const struct git_options *o;
-	const char *mirror;
-	git_oid oid;                            /* of a checkout */
-	int (*run)(struct work *w);             /* in the child; -1: git_error_last() says why */
-	const char *target;                     /* the folder that it writes below */
-	const char *unit;                       /* of its progress */
-	int64_t deadline_ms;                    /* mono */
-	int fd;                                 /* the pipe: ours in the parent, the child's in it */
-	int64_t told_ms;                        /* in the child */
-	pid_t pid;
-	struct buf text;                        /* in the parent */
-	int is_done;
-	char message[300];
-};
 
 static int tell(struct work *w, size_t done, size_t total, size_t bytes)
 {
@@ -186,6 +170,8 @@ static void on_line(struct work *w, struct slice line)
 		snprintf(w->message, sizeof w->message, SLICE_FMT, SLICE_ARG(rest));
 	else if (slice_eq(word, SLICE("P")))
 		on_progress(w, rest);
+	else if (w->on_line)
+		w->on_line(w, word, rest);
 }
 
 static int read_lines(struct work *w)
@@ -255,8 +241,7 @@ static int start_child(struct work *w, struct err *e)
 	return err_errno(e, "fork");
 }
 
-/* WHAT names it in messages. */
-static int run_work(struct work *w, const char *what, struct err *e)
+int git_work_run(struct work *w, const char *what, struct err *e)
 {
 	CLEANUP(freep) char *shown = git_public_url(w->o->url);
 	int status = 0;
@@ -284,7 +269,7 @@ static int run_work(struct work *w, const char *what, struct err *e)
 static int find_commit(git_repository *repo, const char *ref, git_oid *oid)
 {
 	static const char *const prefixes[] = { "", "refs/heads/", "refs/tags/" };
-	size_t first = is_commit_id(ref) || !strncmp(ref, "refs/", 5) ? 0 : 1, n = first ? COUNT(prefixes) : 1;
+	size_t first = git_is_commit_id(ref) || !strncmp(ref, "refs/", 5) ? 0 : 1, n = first ? COUNT(prefixes) : 1;
 
 	for (size_t i = first; i < n; i++) {
 		CLEANUP(freep) char *spec = xprintf("%s%s^{commit}", prefixes[i], ref);
@@ -322,6 +307,16 @@ static int is_extra(const char *ref)
 	return ref && !strncmp(ref, "refs/", 5) && strncmp(ref, "refs/heads/", 11) && strncmp(ref, "refs/tags/", 10);
 }
 
+/* The default branch there is HEAD here; where it cannot be told, what was known stays. */
+static void keep_head(git_repository *repo, git_remote *remote)
+{
+	git_buf name = { 0 };
+
+	if (git_remote_default_branch(&name, remote) == 0)
+		(void)git_repository_set_head(repo, name.ptr);
+	git_buf_dispose(&name);
+}
+
 static int fetch(struct work *w)
 {
 	CLEANUP(freep_repository) git_repository *repo = NULL;
@@ -331,17 +326,24 @@ static int fetch(struct work *w)
 	git_strarray list = { specs, 2 };
 	const char *extra[] = { w->o->ref, w->o->also };
 
-	for (size_t i = 0; i < COUNT(extra); i++)
+	for (size_t i = 0; i < COUNT(extra) && !w->commit; i++)
 		if (is_extra(extra[i]))
 			specs[list.count++] = xprintf("+%s:%s", extra[i], extra[i]);
+	if (w->commit) {
+		specs[0] = xprintf("+%s:refs/pushrod/%s", w->commit, w->commit);
+		list.count = 1;
+	}
 	o.callbacks.transfer_progress = on_transfer;
 	o.callbacks.credentials = on_credentials;
 	o.callbacks.payload = w;
-	o.prune = GIT_FETCH_PRUNE;
+	o.prune = w->commit ? GIT_FETCH_NO_PRUNE : GIT_FETCH_PRUNE;
 	o.download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;
 	if (git_repository_open_bare(&repo, w->mirror) < 0 && git_repository_init(&repo, w->mirror, 1) < 0)
 		return -1;
-	return git_remote_create_anonymous(&remote, repo, w->o->url) < 0 || git_remote_fetch(remote, &list, &o, NULL) < 0 ? -1 : 0;
+	if (git_remote_create_anonymous(&remote, repo, w->o->url) < 0 || git_remote_fetch(remote, &list, &o, NULL) < 0)
+		return -1;
+	keep_head(repo, remote);
+	return 0;
 }
 
 /* The mirror's lock, held for the fetch alone. Owned descriptor. */
@@ -367,7 +369,7 @@ static int lock_mirror(struct attempt *a, const char *mirror, int64_t deadline_m
 /* A commit's id names one thing for ever: no fetch where it is there. A branch is always fetched. */
 static int update_mirror(struct work *w, struct err *e)
 {
-	int is_id = is_commit_id(w->o->ref);
+	int is_id = git_is_commit_id(w->o->ref);
 
 	if (is_id && has_commit(w->mirror, w->o->ref, &w->oid))
 		return 0;
@@ -376,7 +378,7 @@ static int update_mirror(struct work *w, struct err *e)
 		return -1;
 	if (is_id && has_commit(w->mirror, w->o->ref, &w->oid))
 		return 0;                               /* who held the lock brought it */
-	if (dir_make(w->mirror, 0700, e) < 0 || run_work(w, "fetch from", e) < 0)
+	if (dir_make(w->mirror, 0700, e) < 0 || git_work_run(w, "fetch from", e) < 0)
 		return -1;
 	if (has_commit(w->mirror, w->o->ref, &w->oid))
 		return 0;
@@ -436,7 +438,21 @@ static int note_submodules(const struct work *w, struct err *e)
 	return journal_note(w->a->w, w->a->step, "warn", SLICE("the repository has submodules: they are not fetched"), e);
 }
 
-int git_checkout_commit(struct attempt *a, const struct git_options *o, char sha[65], struct err *e)
+int git_fetch_commit(struct work *w, const char *sha, struct err *e)
+{
+	git_oid oid;
+
+	if (has_commit(w->mirror, sha, &oid))
+		return 0;
+	CLEANUP(fd_closep) int lock = lock_mirror(w->a, w->mirror, w->deadline_ms, e);
+	if (lock < 0)
+		return -1;
+	struct work get = { .a = w->a, .o = w->o, .mirror = w->mirror, .run = fetch, .target = w->mirror, .unit = "objects",
+			    .deadline_ms = w->deadline_ms, .commit = sha };
+	return git_work_run(&get, "fetch from", e);
+}
+
+int git_mirror(struct attempt *a, const struct git_options *o, struct work *out, char **path, struct err *e)
 {
 	char hash[65];
 
@@ -444,14 +460,25 @@ int git_checkout_commit(struct attempt *a, const struct git_options *o, char sha
 		return -1;
 	sha256_hex(slice_of(o->url), hash);
 	CLEANUP(freep) char *folder = xprintf("%s/mirrors", attempt_text(a, "state")), *mirror = xprintf("%s/%s.git", folder, hash);
-	struct work get = { .a = a, .o = o, .mirror = mirror, .run = fetch, .target = mirror, .unit = "objects",
-			    .deadline_ms = mono_ms() + o->timeout_ms };
-	if (dir_make(folder, 0700, e) < 0 || update_mirror(&get, e) < 0)
+	*out = (struct work){ .a = a, .o = o, .mirror = mirror, .run = fetch, .target = mirror, .unit = "objects",
+			      .deadline_ms = mono_ms() + o->timeout_ms };
+	if (dir_make(folder, 0700, e) < 0 || update_mirror(out, e) < 0)
+		return -1;
+	*path = TAKE(&mirror);
+	return 0;
+}
+
+int git_checkout_commit(struct attempt *a, const struct git_options *o, char sha[65], struct err *e)
+{
+	CLEANUP(freep) char *mirror = NULL;
+	struct work get;
+
+	if (git_mirror(a, o, &get, &mirror, e) < 0)
 		return -1;
 	git_oid_tostr(sha, 65, &get.oid);
 	struct work put = { .a = a, .o = o, .mirror = mirror, .oid = get.oid, .run = checkout, .target = o->into, .unit = "files",
 			    .deadline_ms = get.deadline_ms };
-	if (make_anew(o->into, e) < 0 || run_work(&put, "checkout of", e) < 0)
+	if (make_anew(o->into, e) < 0 || git_work_run(&put, "checkout of", e) < 0)
 		return -1;
 	return note_submodules(&put, e);
 }

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "lua/api.h"
+#include "lua/changed.h"
 #include "lua/filter.h"
 #include "lua/git.h"
 #include "lua/remove.h"
@@ -136,7 +137,7 @@ int job_act(struct attempt *a, lua_State *lua, struct err *e)
 {
 	if (state_load_rule(lua, e) < 0)
 		return -1;
-	if (filter_ask(lua, e) < 0) {
+	if (changed_decide(a, e) < 0 || filter_ask(lua, e) < 0) {
 		api_skip_plan(a);
 		return -1;
 	}

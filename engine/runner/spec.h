@@ -5,6 +5,7 @@
  *  "source_text":"…the rule file's Lua…", "modules":{"name":"Lua text"},
  *  "plan":{…},                     rules/ruleset.h rule_plan_json: steps, env, matrix, checkout, secrets
  *  "event":{…normalised…}, "headers":{…}, "cause":{…} (where a job caused the event), "payload":{…the document as received…},
+ *  "residue":{…},                  where the rule says paths_from = "git": what the job decides (rules/residue.h)
  *  "limited":false,                 a stranger's event: no secrets, and refused where its steps could not be confined
  *  "secrets":{"name":"value"},     those that the rule names, and no other
  *  "timeout_ms":3600000, "memory_bytes":…, "processes":512, "log_bytes":…, "file_bytes":…, "cpu_seconds":…,

@@ -90,6 +90,9 @@ static const char *const steps[] = {
 	"CREATE INDEX delivery_digest ON delivery(digest, source) WHERE digest IS NOT NULL;"
 	"CREATE TABLE ruleset(sha TEXT PRIMARY KEY, deliveries INTEGER NOT NULL CHECK(deliveries>=0)) STRICT, WITHOUT ROWID;"
 	"INSERT INTO ruleset SELECT ruleset, count(*) FROM delivery GROUP BY ruleset;",
+
+	/* 5: the part of a rule's when that its job decides */
+	"ALTER TABLE job ADD COLUMN residue TEXT NOT NULL DEFAULT '';",
 };
 
 int schema_version(void)

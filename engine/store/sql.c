@@ -41,8 +41,8 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_QUEUE_ADD] = "INSERT INTO queue(key, lim, running, head) VALUES(?1, ?2, 0, ?3)",
 	[SQL_QUEUE_JOIN] = "UPDATE queue SET lim=?2, head=coalesce(head, ?3) WHERE id=?1",
 	[SQL_JOB_ADD] =
-		"INSERT INTO job(id, delivery, rule, queue, state, attempt, timeout_ms, queued_ms, change, reason, ended_ms, trust)"
-		" VALUES(?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11)",
+		"INSERT INTO job(id, delivery, rule, queue, state, attempt, timeout_ms, queued_ms, change, reason, ended_ms, trust,"
+		" residue) VALUES(?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
 	[SQL_ONCE_FIND] = "SELECT job FROM once WHERE rule=?1 AND key=?2 AND until_ms>?3",
 	[SQL_ONCE_SET] = "INSERT OR REPLACE INTO once(rule, key, job, until_ms) VALUES(?1, ?2, ?3, ?4)",
 	[SQL_FIRST_JOBS] =
@@ -57,7 +57,7 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_QUEUE_TAKE] = "UPDATE queue SET running=running+1, head=?2 WHERE id=?1",
 	[SQL_CLAIM_ROW] =
 		"SELECT r.name, r.file, r.cell, d.ruleset, s.name, d.event_json, d.headers, d.received_ms, j.timeout_ms,"
-		" j.delivery, b.data, p.reason, j.trust, d.cause FROM job j JOIN rule r ON r.id=j.rule JOIN delivery d ON d.id=j.delivery"
+		" j.delivery, b.data, p.reason, j.trust, d.cause, j.residue FROM job j JOIN rule r ON r.id=j.rule JOIN delivery d ON d.id=j.delivery"
 		" JOIN source s ON s.id=d.source LEFT JOIN body b ON b.delivery=d.id"
 		" LEFT JOIN attempt p ON p.job=j.id AND p.n=?2-1 WHERE j.id=?1",
 

@@ -773,6 +773,7 @@ void submit_job_fini(struct submit_job *j)
 	free(j->cell);
 	free(j->queue);
 	free(j->once_key);
+	free(j->residue_json);
 }
 
 void submit_free(struct submit *r)
@@ -805,7 +806,7 @@ void claim_free(struct claim *c)
 	if (!c)
 		return;
 	char *texts[] = { c->rule, c->file, c->cell, c->ruleset, c->source, c->event_json, c->headers_json, c->reason,
-			  c->cause_json };
+			  c->cause_json, c->residue_json };
 	for (size_t i = 0; i < COUNT(texts); i++)
 		free(texts[i]);
 	buf_fini(&c->body);

@@ -40,6 +40,7 @@ struct submit_job {
 	int64_t timeout_ms;
 	char *once_key;                 /* owned; NULL: without. A later job of (rule, cell, key) ends skipped */
 	int64_t once_within_ms;         /* how long the first is remembered */
+	char *residue_json;             /* owned; NULL: nothing. Conditions that the job decides (rules/residue.h) */
 	enum job_trust trust;           /* TRUST_ASKED: it waits for an approval, in no queue */
 	int64_t job;                    /* out, like what follows */
 	enum job_state state;           /* of its beginning: queued, awaiting_approval, skipped */
@@ -95,6 +96,7 @@ struct claim {
 	struct buf body;
 	int64_t timeout_ms, received_ms;
 	enum job_trust trust;
+	char *residue_json;             /* "" for nothing */
 	char *reason;                   /* why a second attempt, "" for the first */
 };
 void claim_free(struct claim *c);

@@ -259,7 +259,7 @@ static enum db_rc add_job(struct writer *w, struct submit *r, int index)
 	w->fresh[w->n_fresh++] = (struct fresh){ .job = job, .from = r, .index = index, .change = change };
 	return db_run(&w->db, SQL_JOB_ADD,
 		      VALUES(INT(job), INT(r->delivery), INT(rule), slot, INT(j->state), INT(j->timeout_ms), INT(w->now_ms),
-			     INT(change), TEXT(j->reason), ended, INT(j->trust)));
+			     INT(change), TEXT(j->reason), ended, INT(j->trust), TEXT(j->residue_json ? j->residue_json : "")));
 }
 
 static enum db_rc first_jobs(struct writer *w, struct submit *r)
@@ -606,6 +606,7 @@ static struct claim *claim_from_submit(struct writer *w, size_t i, const struct 
 		.job = j->job, .delivery = s->delivery, .attempt = w->claimed[i].attempt, .rule = xstrdup(j->rule),
 		.file = xstrdup(j->file), .cell = xstrdup(j->cell ? j->cell : ""), .ruleset = xstrdup(s->ruleset),
 		.source = xstrdup(s->source), .timeout_ms = j->timeout_ms, .trust = j->trust, .received_ms = s->received_ms, .reason = xstrdup(""),
+		.residue_json = xstrdup(j->residue_json ? j->residue_json : ""),
 	};
 	if (next && next->from == s) {
 		c->event_json = xstrdup(s->event_json);
@@ -644,6 +645,7 @@ static struct claim *claim_from_row(sqlite3_stmt *row, const struct claimed *tak
 	c->reason = slice_dup(column_slice(row, 11));
 	c->trust = (enum job_trust)sqlite3_column_int(row, 12);
 	c->cause_json = sqlite3_column_type(row, 13) == SQLITE_NULL ? NULL : slice_dup(column_slice(row, 13));
+	c->residue_json = slice_dup(column_slice(row, 14));
 	return c;
 }
 

@@ -2,7 +2,7 @@
 import json
 import os
 
-from lib import ROOT, Repository, Server
+from lib import ROOT, Repository, Server, git
 
 ASAN_TOO = True
 
@@ -200,3 +200,138 @@ def test_a_filter_decides_in_the_job_and_its_reason_shows():
         f.write(repo.push_body())
     code, out, err = s.cli("explain", os.path.join(s.home, "event.json"), s.site, "--event", "push")
     assert "filter" in out and "asked when the job starts" in out, (code, out, err)
+
+
+# ---- paths_from = "git" ----
+
+PATHS = '''
+rule "docs" {
+  on = { "push", "tag", "pull_request" }, when = { paths = { "docs/**", except = "docs/drafts/**" } }, paths_from = "git", forks = "trust",
+  run = function(job) job:log(table.concat(job.event.paths, " ")) end,
+}
+rule "web" {
+  on = { "push", "tag", "pull_request" }, when = "always", paths_from = "git", forks = "trust",
+  matrix = { { part = "web", when = { paths = "web/**" } }, { part = "any", when = { none = { { paths = "web/**" } } } } },
+  steps = { { "say", sh = "echo ran" } },
+}
+'''
+
+
+def decided(s, answer):
+    """{rule or cell: (state, lines or reason)} of an answer's jobs."""
+    assert answer["matched"], answer
+    out = {}
+    for m in answer["matched"]:
+        job = s.finished(m["job"])
+        lines = [line for line in s.lines(m["job"]) if " files changed " not in line]
+        out[m.get("cell", m["rule"])] = (job["state"], " ".join(lines) if job["state"] == "succeeded" else job["reason"])
+    return out
+
+
+def test_paths_from_git_a_push_a_new_branch_and_a_force_push():
+    s = Server({"rules/r.lua": PATHS})
+    repo = Repository({"README": "hello\n", "docs/a.md": "a\n", "web/x": "x\n"})
+    # The first push of the default branch brings all files.
+    got = decided(s, s.push(repo))
+    assert got["docs"] == ("succeeded", "README docs/a.md web/x"), got
+    assert got["part=web"] == ("succeeded", "ran") and got["part=any"][0] == "skipped", got
+    # A push: what lies between before and after, also where the payload's own list says more.
+    before = git(repo.path, "rev-parse", "HEAD")
+    repo.commit({"docs/b.md": "b\n", "src/c": "c\n"})
+    repo.commit({"src/d": "d\n"})
+    git(repo.path, "rm", "-q", "docs/b.md")
+    git(repo.path, "commit", "-qm", "Not so")
+    got = decided(s, s.push(repo, "--before", before))
+    assert got["docs"] == ("skipped", 'no changed file matches paths: want "docs/**" except "docs/drafts/**", 2 changed'), got
+    assert got["part=any"] == ("succeeded", "ran"), got
+    # A new branch: since it left the default branch. A rename counts under both names.
+    git(repo.path, "checkout", "-qb", "topic")
+    git(repo.path, "mv", "docs/a.md", "web/a.md")
+    git(repo.path, "commit", "-qm", "Move")
+    repo.commit({"other": "1\n"})
+    zero = "0" * 40
+    got = decided(s, s.push(repo, "--branch", "topic", "--before", zero))
+    assert got["docs"] == ("succeeded", "docs/a.md other web/a.md"), got
+    assert got["part=web"] == ("succeeded", "ran") and "part=any" in got and got["part=any"][0] == "skipped", got
+    # A branch that brings no commit changes nothing.
+    git(repo.path, "branch", "same", "main")
+    got = decided(s, s.push(repo, "--branch", "same", "--before", zero))
+    assert got["docs"][0] == "skipped" and "0 changed" in got["docs"][1], got
+    # A force push: the old commit is on no branch any more.
+    old = git(repo.path, "rev-parse", "topic")
+    git(repo.path, "reset", "-q", "--hard", "topic~2")
+    repo.commit({"docs/new.md": "n\n"})
+    body = json.loads(repo.push_body("--branch", "topic", "--before", old))
+    body["forced"] = True
+    status, answer = s.deliver(json.dumps(body).encode())
+    assert status == 202, answer
+    got = decided(s, answer)
+    assert got["docs"] == ("succeeded", "docs/a.md docs/new.md other web/a.md"), got
+
+
+def test_paths_from_git_a_force_push_whose_old_commit_is_gone():
+    """Nothing is known then: the rule fires, and says so. (A file:// remote gives only what its branches and tags lead to.)"""
+    s = Server({"rules/r.lua": PATHS})
+    repo = Repository({"README": "hello\n"})
+    old = repo.commit({"docs/gone.md": "x\n"})
+    git(repo.path, "reset", "-q", "--hard", "HEAD~1")
+    new = repo.commit({"src/x": "1\n"})
+    body = json.loads(repo.push_body("--before", new + "^"))
+    for before in (old, "1234567890" * 4):
+        body.update(before=before, forced=True)
+        status, answer = s.deliver(json.dumps(body).encode())
+        job = next(m["job"] for m in answer["matched"] if m["rule"] == "docs")
+        assert s.finished(job)["state"] == "failed", "its function reads the list that is not there"
+        log = s.request("GET", f"/api/v1/jobs/{job}/log")[2].decode()
+        assert "which files changed is not known: the commit before is gone" in log, log
+
+
+def test_paths_from_git_tags():
+    s = Server({"rules/r.lua": PATHS})
+    repo = Repository({"docs/a.md": "a\n", "web/x": "x\n"})
+    git(repo.path, "tag", "-a", "v1", "-m", "one")
+
+    def tag(name, before):
+        return decided(s, s.push(repo, "--ref", f"refs/tags/{name}", "--before", before, "--after", git(repo.path, "rev-parse", f"{name}^{{commit}}")))
+
+    zero = "0" * 40
+    assert tag("v1", zero)["docs"] == ("succeeded", "docs/a.md web/x"), "without an earlier tag: all files"
+    repo.commit({"src/b": "b\n"})
+    repo.commit({"src/c": "c\n"})
+    git(repo.path, "tag", "v2")
+    got = tag("v2", zero)
+    assert got["docs"][0] == "skipped" and got["docs"][1].endswith("2 changed"), got
+    old = git(repo.path, "rev-parse", "v2")
+    repo.commit({"docs/d.md": "d\n"})
+    git(repo.path, "tag", "-f", "v2")
+    assert tag("v2", old)["docs"] == ("succeeded", "docs/d.md"), "a moved tag: since the commit before"
+
+
+def test_paths_from_git_a_pull_request():
+    s = Server({"rules/r.lua": PATHS})
+    repo = Repository({"README": "hello\n"})
+    git(repo.path, "checkout", "-qb", "topic")
+    head = repo.commit({"docs/a.md": "a\n"})
+    git(repo.path, "update-ref", "refs/pull/7/head", head)
+    git(repo.path, "checkout", "-q", "main")
+    git(repo.path, "branch", "-qD", "topic")
+    base = repo.commit({"web/later": "1\n"})
+    body = json.loads(pull_request("pull_request_fork"))
+    body["repository"]["clone_url"] = body["pull_request"]["base"]["repo"]["clone_url"] = "file://" + repo.path
+    body["pull_request"]["head"]["sha"] = head
+    for known in (base, "9" * 40):
+        body["pull_request"]["base"]["sha"] = known
+        status, answer = s.deliver(json.dumps(body).encode(), event="pull_request")
+        assert status == 202, answer
+        got = decided(s, answer)
+        assert got["docs"] == ("succeeded", "docs/a.md"), "what main got meanwhile is not the request's"
+        assert got["part=any"] == ("succeeded", "ran") and got["part=web"][0] == "skipped", got
+
+
+def test_paths_from_git_a_repository_that_cannot_be_asked_fails_the_job():
+    s = Server({"rules/r.lua": PATHS})
+    repo = Repository({"docs/a.md": "a\n"})
+    body = repo.push_body("--clone-url", "file:///nowhere/at/all")
+    status, answer = s.deliver(body)
+    job = s.finished(answer["matched"][0]["job"])
+    assert job["state"] == "failed" and "nowhere" in job["reason"], job

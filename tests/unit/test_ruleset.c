@@ -731,6 +731,7 @@ Test(matrix, is_a_list_of_cells_or_a_product_of_values)
 	expect_cells("[{'part':'web','when':{'branch':'main'}},{'part':'api','when':{'branch':'dev'}},{'part':'doc','when':'always'}]",
 		     "part=web\npart=doc\n");
 	expect_cells("[{'part':'web','when':{'branch':'dev'}}]", "");
+	expect_cells("[{'p':1,'when':{'payload':{'sender.login':'ada'}}},{'p':2,'when':{'payload':{'after':'x'}}}]", "p=1\n");
 	no_leaks();
 }
 
