@@ -269,13 +269,14 @@ static int authenticate(struct arrival *a)
 		}
 	if (n == 0)
 		return cannot_verify(a, "all secrets of the source have expired");
-	switch (provider_verify(p, &a->view, secrets, n, why)) {
+	enum verify_outcome outcome = provider_verify(p, &a->view, secrets, n, why);
+	if (outcome == VERIFY_FUTURE)
+		atomic_fetch_add(&a->ingest->from_future, 1);
+	switch (outcome) {
 	case VERIFY_OK:
 		note_proof(a, p, secrets, names, n);
 		return 0;
 	case VERIFY_FUTURE:
-		atomic_fetch_add(&a->ingest->from_future, 1);
-		/* fall through */
 	case VERIFY_MISMATCH:
 		log_refusal(a->hook, 401, why);
 		return refuse(a, 401, "Unauthorized", "the delivery could not be verified");
