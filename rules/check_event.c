@@ -103,6 +103,45 @@ uint64_t check_fields_of_on(const struct checker *c)
 	return fields;
 }
 
+/* Some case of WORD has all of FIELDS, or it is not known which cases there are. */
+static int word_has(const struct checker *c, struct slice word, uint64_t fields)
+{
+	struct slice source, event = word;
+	int is_heard = 0, is_named = slice_cut(word, ':', &source, &event);
+	size_t n;
+
+	if (!is_named)
+		event = word;
+	for (size_t i = 0; i < c->ctx->n_sources; i++) {
+		const struct check_source *s = &c->ctx->sources[i];
+		if (is_named && !slice_eq(source, s->name))
+			continue;
+		const struct provider_event *events = s->provider ? provider_events(s->provider, &n) : NULL;
+		if (!events)
+			return 1;
+		for (size_t k = 0; k < n; k++) {
+			if (!hears(event, &events[k], is_named))
+				continue;
+			is_heard = 1;
+			if ((events[k].fields & fields) == fields)
+				return 1;
+		}
+	}
+	return !is_heard;
+}
+
+int check_events_have(const struct checker *c, uint64_t fields)
+{
+	if (!c->on || (c->on->kind != NODE_STRING && c->on->kind != NODE_TABLE))
+		return 1;
+	if (c->on->kind == NODE_STRING)
+		return word_has(c, c->on->text, fields);
+	for (size_t i = 0; i < c->on->n_items; i++)
+		if (c->on->items[i]->kind != NODE_STRING || word_has(c, c->on->items[i]->text, fields))
+			return 1;
+	return c->on->n_items == 0;
+}
+
 /* ---- `on` ---- */
 
 static size_t add_natives(const struct provider *p, const char **words, size_t n)

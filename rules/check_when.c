@@ -446,8 +446,11 @@ static void check_alternatives(struct checker *c, const struct node *list, const
 		check_say(c, list, "E116", "%s: want a list of tables of tests, as in { { branch = \"main\" } }", what);
 		return;
 	}
-	for (size_t i = 0; i < list->n_items; i++)
+	if (++c->when_depth > WHEN_MAX_DEPTH)
+		check_say(c, list, "E126", "any, all and none are nested deeper than %d", WHEN_MAX_DEPTH);
+	for (size_t i = 0; c->when_depth <= WHEN_MAX_DEPTH && i < list->n_items; i++)
 		check_tests(c, list->items[i], what);
+	c->when_depth--;
 }
 
 static void check_member(struct checker *c, const struct node_member *m)
@@ -488,7 +491,7 @@ static void check_tests(struct checker *c, const struct node *table, const char 
 		check_member(c, &table->members[i]);
 }
 
-void check_conditions(struct checker *c, const struct node *when)
+static void check_shape_of_when(struct checker *c, const struct node *when)
 {
 	if (when->kind == NODE_STRING) {
 		if (!slice_eq(when->text, SLICE("always")))
@@ -503,4 +506,14 @@ void check_conditions(struct checker *c, const struct node *when)
 		check_alternatives(c, when, "when");
 	else
 		check_tests(c, when, "when");
+}
+
+void check_conditions(struct checker *c, const struct node *when)
+{
+	int errors = c->out->errors;
+
+	c->when_depth = 0;
+	check_shape_of_when(c, when);
+	if (c->out->errors == errors && when->kind == NODE_TABLE)
+		check_never(c, when);
 }

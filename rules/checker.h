@@ -10,6 +10,7 @@ struct checker {
 	const struct node *on, *cron;   /* of the rule being checked; NULL outside of rules */
 	const struct node *matrix;      /* of that rule, NULL without */
 	struct slice rule;              /* its name */
+	int when_depth;                 /* of any, all and none about what is being checked */
 };
 
 /* An error (or a warning) at a node. */
@@ -29,6 +30,7 @@ void check_shape(const struct node *table, struct buf *out);
 /* check_foreign.c: what a key of TABLE that other systems have is written as here; NULL: it is none of these. */
 const char *check_foreign(const char *table, struct slice word);
 /* check_when.c */
+#define WHEN_MAX_DEPTH 16
 void check_conditions(struct checker *c, const struct node *when);
 /* check_event.c: a word of `on`; a template; which fields the events of `on` can have (all, where that is not known). */
 void check_event(struct checker *c, const struct node *word);
@@ -40,3 +42,7 @@ void check_matrix_name(struct checker *c, const struct node *text, struct slice 
 void check_loop(struct checker *c, const struct node *when);
 uint64_t check_event_fields(const struct checker *c, struct slice word);
 uint64_t check_fields_of_on(const struct checker *c);
+/* Whether some event of `on` can have all these fields at once; 1 where that is not known. */
+int check_events_have(const struct checker *c, uint64_t fields);
+/* check_never.c: tests of a `when` without errors that cannot hold together. */
+void check_never(struct checker *c, const struct node *when);

@@ -337,3 +337,48 @@ int predicate_asks_elements(const struct predicate *p)
 			return 1;
 	return 0;
 }
+
+/* ---- for lints ---- */
+
+static int bound(const struct predicate *p, const char *closed, const char *open, const struct operand **out, int *is_open)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		struct slice name = slice_of(p->clauses[i].op->name);
+		if (!slice_eq(name, slice_of(closed)) && !slice_eq(name, slice_of(open)))
+			continue;
+		*out = &p->clauses[i].operands[0];
+		*is_open = slice_eq(name, slice_of(open));
+		return 1;
+	}
+	return 0;
+}
+
+int predicate_low(const struct predicate *p, const struct operand **out, int *is_open)
+{
+	return bound(p, "ge", "gt", out, is_open);
+}
+
+int predicate_high(const struct predicate *p, const struct operand **out, int *is_open)
+{
+	return bound(p, "le", "lt", out, is_open);
+}
+
+int operand_compare(const struct operand *a, const struct operand *b)
+{
+	const struct value v = { .kind = a->kind, .text = a->text, .integer = a->integer, .real = a->real };
+	const struct operator *below = operator_find(SLICE("lt")), *above = operator_find(SLICE("gt")), *equal = operator_find(SLICE("eq"));
+
+	if (below->test(below, &v, b, NULL))
+		return -1;
+	if (above->test(above, &v, b, NULL))
+		return 1;
+	return equal->test(equal, &v, b, NULL) ? 0 : OPERANDS_APART;
+}
+
+int predicate_wants_both(const struct predicate *p)
+{
+	for (size_t i = 0; p->n > 1 && i < p->n; i++)
+		if (p->clauses[i].op->asks == ASKS_PRESENCE && p->clauses[i].operands[0].kind == VALUE_FALSE)
+			return 1;
+	return 0;
+}

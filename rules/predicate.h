@@ -68,6 +68,13 @@ enum demand { DEMAND_EQUAL, DEMAND_START, DEMAND_END, DEMAND_FOLDED };
 const struct operand *predicate_demand(const struct predicate *p, size_t i, enum demand *how, size_t *n);
 /* Why a search gave up, where one did: such a value counts as not matching. NULL: none did. */
 const char *predicate_gave_up(const struct predicate *p, const struct finding *f);
+/* What a lint asks. The least (the most) that a value may be by `ge`, `gt` (`le`, `lt`), and whether it must be more (less);
+ * 0 where there is no such bound. */
+int predicate_low(const struct predicate *p, const struct operand **out, int *is_open);
+int predicate_high(const struct predicate *p, const struct operand **out, int *is_open);
+#define OPERANDS_APART 2                /* a number and a text have no order */
+int operand_compare(const struct operand *a, const struct operand *b);  /* -1, 0, 1, OPERANDS_APART */
+int predicate_wants_both(const struct predicate *p);    /* { exists = false } beside another test: nothing passes */
 int predicate_wants_absence(const struct predicate *p);                 /* { exists = false } */
 int predicate_asks_elements(const struct predicate *p);                 /* `some` or `every` is among its operators */
 

@@ -6,8 +6,10 @@
 #include "match_oracle.h"
 #include "rules/ruleset.h"
 
+#ifndef CASES_RULES
 #define CASES_RULES 12
 #define CASES_DELIVERIES 20
+#endif
 #define CASES_RECEIVED_MS 1796104799000         /* 2026-12-01T05:59:59Z */
 
 enum world { PAYLOADS, PUSHES };        /* raw paths of any document; fields of a forge's pushes */

@@ -292,6 +292,109 @@ Test(check, payload_is_open_and_its_paths_are_read)
 	no_leaks();
 }
 
+Test(check, tests_that_cannot_hold_together_are_told_with_both_places)
+{
+	static const struct { const char *when, *says; } t[] = {
+		{ "{'branch':'main','all':[{'branch':'dev'}]}", "branch cannot be \"main\" here and \"dev\" at line 0, column 0: both are asked, so this never holds [W128]" },
+		{ "{'branch':['a','b'],'all':[{'branch':['b','c']}]}", NULL },
+		{ "{'branch':['a','b'],'all':[{'branch':'c*'}]}", "W128" },
+		{ "{'branch':['a','b'],'all':[{'branch':{'re':'^[ac]$'}}]}", NULL },
+		{ "{'branch':['a','b'],'all':[{'branch':{'re':'^[cd]$'}}]}", "W128" },
+		{ "{'branch':'a*','all':[{'branch':'b*'}]}", NULL },
+		{ "{'branch':'main','any':[{'branch':'dev'},{'tag':'x'}]}", "W128" },
+		{ "{'branch':'main','any':[{'branch':'main'},{'title':'x'}]}", NULL },
+		{ "{'any':[{'branch':'main'},{'branch':'dev'}]}", NULL },
+		{ "{'branch':'main','any':[{'branch':'dev'}]}", "W128" },
+		{ "{'branch':'main','none':[{'branch':'m*'}]}", "branch cannot be" },
+		{ "{'branch':'main','none':[{'branch':'main','title':'x'}]}", NULL },
+		{ "{'branch':'main','none':[{'branch':'dev'}]}", NULL },
+		{ "{'none':[{'branch':'main','all':[{'branch':'dev'}]}]}", "W128" },
+		{ "{'number':{'ge':20,'lt':10}}", "number can never be >= 20 and < 10 [W128]" },
+		{ "{'number':{'gt':10,'le':10}}", "number can never be" },
+		{ "{'number':{'ge':10,'le':10}}", NULL },
+		{ "{'number':{'ge':10},'all':[{'number':{'lt':10}}]}", "W128" },
+		{ "{'number':{'ge':10},'all':[{'number':5}]}", "W128" },
+		{ "{'number':{'ge':10},'none':[{'number':{'lt':20}}]}", NULL },
+		{ "{'draft':true,'all':[{'draft':false}]}", "W128" },
+		{ "{'draft':true,'none':[{'draft':true}]}", "W128" },
+		{ "{'tag':{'exists':false},'all':[{'tag':'v*'}]}", "tag cannot be" },
+		{ "{'tag':{'exists':false,'eq':'a'}}", "tag can never be" },
+		{ "{'branch':{'eq':'a','starts':'b'}}", "branch can never be" },
+		{ "{'branch':{'#':['main','dev'],'except':['m*','d*']}}", "branch can never be" },
+		{ "{'branch':{'eq':'a','ne':['a','b']}}", "W128" },
+		{ "{'labels':'a','all':[{'labels':'b'}]}", NULL },
+		{ "{'labels':{'exists':false},'all':[{'labels':'b'}]}", "W128" },
+		{ "{'labels':{'ge':'b','lt':'a'}}", "W128" },
+		{ "{'labels':{'eq':'a','every':'a'}}", NULL },
+		{ "{'payload':{'a':1},'all':[{'payload':{'a':2}}]}", NULL },
+		{ "{'payload':{'a':{'ge':2,'lt':1}}}", "W128" },
+		{ "{'payload':{'a':{'ge':'2','lt':1}}}", NULL },
+		{ "{'header':{'X-A':'1'},'all':[{'header':{'x-a':'2'}}]}", "-A cannot be" },
+		{ "{'header':{'x-a':'1'},'query':{'x-a':'2'}}", NULL },
+		{ "{'event':'push','all':[{'event':'tag'}]}", "W128" },
+		{ "{'branch':{'icase':'A'},'all':[{'branch':'A'}]}", NULL },
+		{ "[{'branch':'a'},{'branch':'b','all':[{'branch':'c'}]}]", "W128" },
+	};
+	for (size_t i = 0; i < COUNT(t); i++)
+		expect_when(t[i].when, t[i].says);
+	no_leaks();
+}
+
+Test(check, tables_of_tests_are_nested_to_a_bound)
+{
+	for (int n = 16; n <= 17; n++) {
+		CLEANUP(buf_fini) struct buf when = BUF(BUF_UNLIMITED);
+		for (int i = 0; i < n; i++)
+			buf_addf(&when, "{'%s':[", i % 2 ? "any" : "none");
+		buf_adds(&when, "{'title':'x'}");
+		for (int i = 0; i < n; i++)
+			buf_adds(&when, "]}");
+		expect_when(buf_cstr(&when), n > 16 ? "any, all and none are nested deeper than 16 [E126]" : NULL);
+	}
+	no_leaks();
+}
+
+/* A test of payload path, pattern or list of N bytes or items. */
+static void expect_sized(const char *when, char fill, size_t n, const char *want)
+{
+	CLEANUP(buf_fini) struct buf out = BUF(BUF_UNLIMITED);
+	const char *hole = strchr(when, '%');
+
+	buf_add(&out, (struct slice){ when, (size_t)(hole - when) });
+	for (size_t i = 0; i < n; i++)
+		if (fill == ',')
+			buf_addf(&out, "%s'v%zu'", i ? "," : "", i);
+		else if (fill == '.')
+			buf_adds(&out, i ? ".a" : "a");
+		else
+			buf_addc(&out, fill);
+	buf_adds(&out, hole + 1);
+	expect_when(buf_cstr(&out), want);
+}
+
+Test(check, what_is_at_its_bound_passes_and_one_past_it_is_told)
+{
+	expect_sized("{'title':'%'}", 'a', 1024, NULL);
+	expect_sized("{'title':'%'}", 'a', 1025, "title: the pattern has 1025 bytes, the most is 1024");
+	expect_sized("{'title':{'icase':'%'}}", 'a', 1024, NULL);
+	expect_sized("{'title':{'icase':'%'}}", 'a', 1025, "the pattern has 1025 bytes");
+	expect_sized("{'title':{'re':'%'}}", 'a', 1024, NULL);
+	expect_sized("{'title':{'re':'%'}}", 'a', 1025, "title: re: it has 1025 bytes, the most is 1024");
+	expect_sized("{'payload':{'%':1}}", 'a', 510, NULL);
+	expect_sized("{'payload':{'%':1}}", 'a', 511, "a path of 511 bytes, the most is 510");
+	expect_sized("{'payload':{'%':1}}", '.', 63, NULL);
+	expect_sized("{'payload':{'%':1}}", '.', 64, "is deeper than 64");
+	expect_sized("{'header':{'%':'x'}}", 'a', 506, NULL);
+	expect_sized("{'header':{'%':'x'}}", 'a', 507, "a header's name has 1 to 506 bytes");
+	expect_sized("{'query':{'%':'x'}}", 'a', 506, NULL);
+	expect_sized("{'query':{'%':'x'}}", 'a', 507, "a name of a query has at most 506 bytes");
+	expect_sized("{'title':[%]}", ',', 1000, NULL);
+	expect_sized("{'title':[%]}", ',', 1001, "title: a list of 1001 values, the most is 1000");
+	expect_sized("{'title':{'starts':[%]}}", ',', 1001, "title: a list of 1001 values, the most is 1000");
+	expect_sized("{'title':{'except':[%]}}", ',', 1001, "title: a list of 1001 values, the most is 1000");
+	no_leaks();
+}
+
 Test(check, templates_name_fields)
 {
 	expect_rule("'on':'push','when':'always','env':{'T':'{titel}'}" RUN, "{titel} is no field of an event, did you mean 'title'?");

@@ -673,6 +673,33 @@ Test(fields, of_an_event_that_no_rule_hears_are_known_all_the_same)
 	no_leaks();
 }
 
+Test(fields, that_no_event_has_at_once_are_warned_of)
+{
+	static const struct { const char *on, *when, *says; } t[] = {
+		{ "['push','tag']", "{'branch':'a','tag':'b'}", "no event of `on` has both 'tag' and 'branch', which is asked at line 0" },
+		{ "['push','tag']", "{'any':[{'branch':'a'},{'tag':'b'}]}", NULL },
+		{ "['push','tag']", "{'branch':'a','any':[{'tag':'b'},{'title':'x'}]}", "has both 'tag' and 'branch'" },
+		{ "['push','tag']", "{'branch':'a','tag':{'exists':false}}", NULL },
+		{ "['push','tag']", "{'branch':'a','none':[{'tag':'b'}]}", NULL },
+		{ "['push','hub:fork']", "{'branch':'a','tag':'b'}", NULL },
+		{ "'push'", "{'tag':'b'}", "no event of `on` has the field 'tag'" },
+		{ "['push','pull_request']", "{'repo':'a','branch':'b','ref':'c','sender':'d'}", NULL },
+		{ "['push','pull_request']", "{'repo':'a','base':'b','sha':'c'}", "has both 'sha' and 'base'" },
+	};
+	for (size_t i = 0; i < COUNT(t); i++) {
+		CLEANUP(buf_fini) struct buf shown = BUF(BUF_UNLIMITED);
+		CLEANUP(freep) char *rule = xprintf("{'on':%s,'when':%s,'run':{'$fn':1}}", t[i].on, t[i].when);
+		struct ruleset *rs = COMPILE(&shown, "source", "hub", "{'provider':'forge','secret':{'$secret':'s'}}", "rule", "r", rule);
+		cr_assert(rs, "a warning is no error:\n%s", buf_cstr(&shown));
+		if (t[i].says)
+			cr_assert(strstr(buf_cstr(&shown), t[i].says), "%s: wanted %s in:\n%s", t[i].when, t[i].says, buf_cstr(&shown));
+		else
+			cr_assert_str_eq(buf_cstr(&shown), "", "%s", t[i].when);
+		ruleset_unref(rs);
+	}
+	no_leaks();
+}
+
 Test(fields, that_an_event_never_has_are_told_as_such)
 {
 	struct ruleset *rs = MUST_COMPILE("source", "hub", "{'provider':'forge','secret':{'$secret':'s'}}",
