@@ -1,8 +1,10 @@
-/* cli/deliveries.c - pushrod deliveries: what came in, newest first. */
+/* cli/deliveries.c - pushrod deliveries: what came in, newest first; and one of them (delivery.c). */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "cli/delivery.h"
 #include "cli/options.h"
 #include "cli/talk.h"
 
@@ -36,60 +38,110 @@ static void print_delivery(const json_t *d)
 	putchar('\n');
 }
 
-static int run(const struct command *self, int argc, char **argv)
-{
-	const char *source = NULL, *event = NULL, *repo = NULL, *branch = NULL, *matched = NULL, *limit = "20", *folder = NULL;
-	CLEANUP(buf_fini) struct buf path = BUF(8 << 10);
-	int as_json = 0, code;
-	int64_t n;
-	const struct option_spec specs[] = { { .name = "source", .value = &source }, { .name = "event", .letter = 'e', .value = &event },
-		{ .name = "repo", .value = &repo }, { .name = "branch", .value = &branch }, { .name = "matched", .letter = 'm', .value = &matched },
-		{ .name = "limit", .letter = 'n', .value = &limit }, { .name = "state", .value = &folder },
-		{ .name = "json", .flag = &as_json }, { 0 } };
-	json_t *answer = NULL;
+struct listing {
+	const char *source, *event, *repo, *branch, *matched, *since, *until, *limit, *state, *url;
+	int as_json;
+};
 
-	if (options_parse(self, argc, argv, specs, NULL, 0, &code) < 0)
-		return code;
-	if (slice_to_i64(slice_of(limit), 1, 200, &n) < 0)
-		return command_usage(self, "--limit takes a number from 1 to 200, not '%s'", limit);
-	if (matched && strcmp(matched, "yes") && strcmp(matched, "no"))
-		return command_usage(self, "--matched takes yes or no, not '%s'", matched);
+/* "2h" ago, or a moment as the API takes it. Owned. */
+static char *moment(const char *text)
+{
+	int64_t ms;
+
+	if (!text || slice_to_duration_ms(slice_of(text), &ms) < 0)
+		return xstrdup(text);
+	return xprintf("%" PRId64, wall_ms() - ms);
+}
+
+static int list(const struct command *self, const struct listing *l)
+{
+	CLEANUP(buf_fini) struct buf path = BUF(8 << 10);
+	CLEANUP(freep) char *since = moment(l->since), *until = moment(l->until);
+	json_t *answer = NULL, *d;
+	size_t i;
+	int64_t n;
+
+	if (slice_to_i64(slice_of(l->limit), 1, 200, &n) < 0)
+		return command_usage(self, "--limit takes a number from 1 to 200, not '%s'", l->limit);
+	if (l->matched && strcmp(l->matched, "yes") && strcmp(l->matched, "no"))
+		return command_usage(self, "--matched takes yes or no, not '%s'", l->matched);
 	buf_addf(&path, "/api/v1/deliveries?limit=%lld", (long long)n);
-	add_filter(&path, "source", source);
-	add_filter(&path, "event", event);
-	add_filter(&path, "repo", repo);
-	add_filter(&path, "branch", branch);
-	add_filter(&path, "matched", matched);
+	add_filter(&path, "source", l->source);
+	add_filter(&path, "event", l->event);
+	add_filter(&path, "repo", l->repo);
+	add_filter(&path, "branch", l->branch);
+	add_filter(&path, "matched", l->matched);
+	add_filter(&path, "since", since);
+	add_filter(&path, "until", until);
 	if (buf_is_over(&path))
 		return command_usage(self, "the filters are over 8 KiB");
-	code = talk_json(self, folder, NULL, buf_cstr(&path), &answer);
+	int code = talk_json(self, l->state, NULL, buf_cstr(&path), &answer);
 	if (code)
 		return code;
-	const json_t *list = json_object_get(answer, "deliveries"), *d;
-	size_t i;
-	if (as_json) {
+	if (l->as_json) {
 		json_dumpf(answer, stdout, JSON_COMPACT);
 		putchar('\n');
 	} else {
-		json_array_foreach(list, i, d)
+		const json_t *all = json_object_get(answer, "deliveries");
+		json_array_foreach(all, i, d)
 			print_delivery(d);
-		if (json_array_size(list) == 0)
+		if (json_array_size(all) == 0)
 			fprintf(stderr, "no deliveries\n");
 	}
 	json_decref(answer);
 	return EXIT_OK;
 }
 
+static int one(const struct command *self, const struct listing *l, const char *verb, const char *number)
+{
+	int64_t id;
+
+	if (!number)
+		return command_usage(self, "%s which delivery?", verb);
+	if (slice_to_i64(slice_of(number), 1, INT64_MAX, &id) < 0)
+		return command_usage(self, "'%s' is not a delivery's number", number);
+	if (!strcmp(verb, "show"))
+		return delivery_show(self, l->state, id, l->as_json ? DELIVERY_JSON : DELIVERY_TEXT);
+	if (!strcmp(verb, "body"))
+		return delivery_body(self, l->state, id);
+	if (!strcmp(verb, "curl"))
+		return delivery_curl(self, l->state, id, l->url);
+	return command_usage(self, "'%s' is none of show, body, curl", verb);
+}
+
+static int run(const struct command *self, int argc, char **argv)
+{
+	struct listing l = { .limit = "20" };
+	const char *words[2] = { NULL, NULL };
+	int code;
+	const struct option_spec specs[] = { { .name = "source", .value = &l.source }, { .name = "event", .letter = 'e', .value = &l.event },
+		{ .name = "repo", .value = &l.repo }, { .name = "branch", .value = &l.branch }, { .name = "matched", .letter = 'm', .value = &l.matched },
+		{ .name = "since", .value = &l.since }, { .name = "until", .value = &l.until }, { .name = "url", .value = &l.url },
+		{ .name = "limit", .letter = 'n', .value = &l.limit }, { .name = "state", .value = &l.state },
+		{ .name = "json", .flag = &l.as_json }, { 0 } };
+	int n = options_parse(self, argc, argv, specs, words, 2, &code);
+
+	if (n < 0)
+		return code;
+	return n ? one(self, &l, words[0], words[1]) : list(self, &l);
+}
+
 const struct command cmd_deliveries = {
-	"deliveries", "[--source NAME] [--event EVENT] [--repo REPO] [--branch BRANCH] [--matched yes|no] [--limit N] [--json] [--state DIR]",
-	"list deliveries, newest first",
+	"deliveries", "[show|body|curl DELIVERY] [--source NAME] [--event EVENT] [--since TIME] [--matched yes|no] [--limit N] [--json]",
+	"list deliveries, newest first, or show one",
 	"      --source NAME     only those of one source\n"
 	"  -e, --event EVENT     push, or with its action pull_request.opened\n"
 	"      --repo REPO       as the sender writes it: acme/handbook\n"
 	"      --branch BRANCH   only those of one branch\n"
 	"  -m, --matched yes|no  only those that caused jobs, or caused none\n"
+	"      --since TIME      not before: 2h (ago), or 2026-11-30T08:00:00Z\n"
+	"      --until TIME      before\n"
 	"  -n, --limit N         how many, 1 to 200 (20)\n"
 	"      --json            the API's answer (docs/api.md)\n"
-	"      --state DIR       the server's state folder (found in ./state and ../state)\n",
+	"      --state DIR       the server's state folder (found in ./state and ../state)\n"
+	"      --url URL         for curl: where to send it (to this server)\n"
+	"\n"
+	"show DELIVERY tells all that is known of one, body DELIVERY writes its body as it was received, curl DELIVERY a command that\n"
+	"sends it again. To run it again: pushrod replay. To keep it as a test: pushrod test --save.\n",
 	run,
 };

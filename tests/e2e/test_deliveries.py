@@ -3,6 +3,7 @@ import http.client
 import json
 import os
 import socket
+import subprocess
 import uuid
 
 from lib import SECRET, Server, wait
@@ -172,3 +173,32 @@ def test_the_command_line_lists_deliveries():
     assert "replay of 1" in s.cli("deliveries", "--limit", "1")[1]
     assert "no deliveries" in s.cli("deliveries", "--event", "tag")[2]
     assert s.cli("deliveries", "--limit", "201")[0] == 2 and s.cli("deliveries", "--matched", "maybe")[0] == 2
+
+
+def test_the_command_line_shows_one_delivery_its_body_and_how_to_send_it_again():
+    s = server()
+    text = body(odd="it's `x` $y \\ \"q\" é")
+    s.deliver(text)
+    code, out, err = s.cli("deliveries", "show", "1")
+    assert code == 0 and "delivery 1: push from github" in out and "job 1" in out and "x-github-event: push" in out, (out, err)
+    assert json.loads(s.cli("deliveries", "show", "1", "--json")[1])["body_kept"] is True
+    assert s.cli("deliveries", "body", "1")[1].encode() == text
+    code, out, err = s.cli("deliveries", "curl", "1")
+    assert code == 0 and "signatures are not kept" in err and "/hooks/github'" in out, (out, err)
+    # What it prints is a command: to a listener of our own it brings the same body and event.
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/a b"
+        command = s.cli("deliveries", "curl", "1", "--url", url.replace(" ", "%20"))[1]
+        sending = subprocess.Popen(["sh", "-c", command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        got, _ = listener.accept()
+        with got:
+            got.settimeout(20)
+            seen = b""
+            while text not in seen and (piece := got.recv(65536)):
+                seen += piece
+            got.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        sending.wait(20)
+    assert seen.endswith(text) and b"x-github-event: push" in seen.lower() and b"signature" not in seen.lower(), seen
+    for args, expect in ((("show",), 2), (("show", "x"), 2), (("shout", "1"), 2), (("show", "99"), 5), (("body", "99"), 5)):
+        assert s.cli("deliveries", *args)[0] == expect, args
+    assert s.cli("deliveries", "--since", "1h")[1].count("\n") == 1 and "no deliveries" in s.cli("deliveries", "--until", "1h")[2]
