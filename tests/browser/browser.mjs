@@ -74,6 +74,67 @@ const tests = {
     await page.waitForSelector(`.item-main[href="/jobs/${args[0]}"] .state-succeeded`, { timeout: 60000 });
   },
 
+  // The list of deliveries by its filters, which stand in the address; older ones; what comes in by itself.
+  async deliveries(page) {
+    const rows = () => page.$$eval(".item-main", (all) => all.map((a) => Number(a.getAttribute("href").split("/").pop())));
+    const count = (n) => page.waitForFunction((want) => document.querySelectorAll(".item-main").length === want, n, { timeout: 20000 });
+    const total = Number(args[0]);
+    await page.goto(`${url}/deliveries`);
+    await count(100);
+    check((await rows())[0] === total, "the newest is not the first");
+    await page.click("a[rel=next]");
+    await count(total - 100);
+    check((await rows()).at(-1) === 1, "the oldest is not the last");
+    check(new URL(page.url()).searchParams.has("before"), "the page's address does not tell which part it is");
+    await page.goBack();
+    await count(100);
+    await page.selectOption("select[name=matched]", "no");
+    await count(2);
+    check(page.url().endsWith("?matched=no"), `the address is ${page.url()}`);
+    await page.reload();
+    await count(2);
+    check(await page.inputValue("select[name=matched]") === "no", "the filter is not told after the address");
+    await page.fill("input[name=source]", "local");
+    await page.keyboard.press("Enter");
+    await count(1);
+    check((await page.textContent(".item-main")).includes("from within"), "an event from within looks like a sender's");
+    await page.click(".filters a");
+    await count(100);
+    await page.fill("input[name=event]", "ping");
+    await page.keyboard.press("Enter");
+    await count(1);
+    console.log("READY");
+    await count(2);
+    await page.waitForTimeout(500);
+    check((await rows()).length === 2, "what does not fit the filters came in too");
+  },
+
+  // One delivery: the verdict, the body as it came, and the commands to have it again.
+  async delivery(page) {
+    await page.goto(`${url}/deliveries/${args[0]}`);
+    await page.waitForSelector("h2");
+    check((await page.textContent("table")).includes("branch"), "why a rule did not fire is not told");
+    check((await page.textContent("pr-delivery")).includes(`pushrod replay ${args[0]}`), "no way to run it again");
+    await page.click(".payload summary");
+    await page.waitForFunction(() => document.querySelector(".payload pre").textContent.includes("9007199254740993"));
+    const pre = await page.textContent(".payload pre");
+    check(pre.includes('\n  "big": 9007199254740993,\n') && pre.includes('"none": {}'), `laid out as: ${pre.slice(-300)}`);
+    check(pre.length === 65536, `${pre.length} characters at first`);
+    await page.click(".payload button");
+    await page.waitForFunction(() => document.querySelector(".payload pre").textContent.length > 70000);
+    await page.goto(`${url}/deliveries/${args[1]}`);
+    await page.click(".curl summary");
+    await page.waitForSelector(".curl pre");
+    const command = await page.textContent(".curl pre");
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.click(".curl button");
+    await page.waitForFunction(() => document.querySelector(".curl .copy-said").textContent === "copied");
+    check(await page.evaluate(() => navigator.clipboard.readText()) === command, "something else was copied");
+    console.log(`CURL ${JSON.stringify(command)}`);
+    await page.goto(`${url}/deliveries/${args[2]}`);
+    await page.waitForSelector(`.reason a[href="/deliveries/${args[1]}"]`);
+  },
+
   // No script runs from a log, a title or a name; the policy is strict and nothing breaks it.
   async nothing_runs(page) {
     const reports = [];
@@ -104,13 +165,15 @@ const tests = {
           await p.goto(url + path);
           await p.waitForSelector("h1");
           await p.waitForTimeout(250);
+          await p.evaluate(() => { for (const d of document.querySelectorAll("details")) d.open = true; });
+          await p.waitForTimeout(250);
           await p.evaluate(axe);
           const found = await p.evaluate(() => window.axe.run({ resultTypes: ["violations"] }));
           check(found.violations.length === 0, `${path} ${scheme} ${width}: ` +
             JSON.stringify(found.violations.map((v) => [v.id, v.nodes.map((n) => n.html).slice(0, 3)])));
           const wide = await p.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
           check(wide <= 0, `${path} at ${width} px is ${wide} px too wide`);
-          if (process.env.PUSHROD_SHOTS) await p.screenshot({ path: `${process.env.PUSHROD_SHOTS}/${path.replaceAll("/", "_") || "_"}-${scheme}-${width}.png` });
+          if (process.env.PUSHROD_SHOTS) await p.screenshot({ path: `${process.env.PUSHROD_SHOTS}/${path.replaceAll("/", "_") || "_"}-${scheme}-${width}.png`, fullPage: true });
           await context.close();
         }
     await page.goto(url);

@@ -1,9 +1,10 @@
 """The page in Chromium, against a real server."""
+import json
 import os
 import subprocess
 
 import run
-from lib import ROOT, Repository, Server, wait
+from lib import ROOT, Repository, Server
 
 HERE = os.path.join(ROOT, "tests/browser")
 
@@ -15,6 +16,25 @@ def browser(test, server, *args, timeout=180):
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout)
     assert p.returncode == 0, p.stdout
     return p.stdout
+
+
+def live(test, server, args, then):
+    """A test that does THEN once the page says READY."""
+    code, out = run.npm_ci(HERE)
+    assert code == 0, out
+    p = subprocess.Popen(["node", os.path.join(HERE, "browser.mjs"), test, server.url(), *map(str, args)],
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        said = ""
+        while "READY\n" not in said:
+            line = p.stdout.readline()
+            assert line, said
+            said += line
+        then()
+        out, _ = p.communicate(timeout=90)
+        assert p.returncode == 0, out
+    finally:
+        p.kill()
 
 
 def server(script, name="r"):
@@ -31,18 +51,41 @@ def test_a_page_opened_late_and_cut_shows_every_line_once():
 def test_the_list_of_jobs_is_live():
     s, job = server("sleep 0.1")
     s.finished(job)
-    p = subprocess.Popen(["node", os.path.join(HERE, "browser.mjs"), "list_is_live", s.url(), str(job + 1)],
-                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        while True:
-            line = p.stdout.readline()
-            assert line, "the browser ended"
-            if line.strip() == "READY":
-                break
-        s.push(Repository())
-        assert p.wait(90) == 0, p.stdout.read()
-    finally:
-        p.kill()
+    live("list_is_live", s, [job + 1], lambda: s.push(Repository()))
+
+
+def test_deliveries_are_found_paged_and_live():
+    s, job = server("true")
+    repo = Repository()
+    for _ in range(100):
+        s.push(repo)
+    s.deliver(b'{"zen":"a"}', event="ping")
+    code, _, err = s.cli("trigger", "local:hello")
+    assert code in (0, 3), err
+    live("deliveries", s, [103], lambda: (s.push(repo), s.deliver(b'{"zen":"b"}', event="ping")))
+
+
+def test_a_delivery_tells_why_and_how_to_have_it_again():
+    s, job = server("true")
+    repo = Repository()
+    big = json.loads(repo.push_body())
+    big.update({"none": {}, "many": ["x" * 20] * 4000, "big": 9007199254740993})
+    status, answer = s.deliver(json.dumps(dict([("big", big.pop("big")), ("none", big.pop("none"))] + list(big.items()))).encode())
+    assert status == 202, answer
+    big = answer["delivery"]
+    body = json.dumps({"zen": "it's \"$HOME\" `id` \\ é"}, ensure_ascii=False).encode()
+    status, answer = s.deliver(body, event="ping")
+    assert status == 202, answer
+    ping = answer["delivery"]
+    code, _, err = s.cli("replay", str(ping))
+    assert code in (0, 3), err
+    out = browser("delivery", s, big, ping, ping + 1)
+    command = json.loads(next(line for line in out.splitlines() if line.startswith("CURL "))[5:])
+    given = subprocess.run(["sh", "-c", "curl() { printf '%s\\0' \"$@\"; }\n" + command], capture_output=True, check=True).stdout.split(b"\0")
+    assert given[0].decode() == f"{s.url()}/hooks/github", given
+    assert given[given.index(b"--data-raw") + 1] == body, given
+    assert b"x-github-event: ping" in [h.lower() for h in given], given
+    assert not any(b"signature" in h.lower() for h in given), given
 
 
 def test_no_script_runs_from_a_log_or_a_title():

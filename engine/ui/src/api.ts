@@ -23,12 +23,15 @@ export interface JobDetail extends Job { attempts: Attempt[]; plan?: { steps?: s
 
 export interface Delivery extends EventFields {
   id: number; source: string; provider: string; key: string; event: string; action: string; received_ms: number;
-  bytes: number; jobs: number; change: number;
+  bytes: number; jobs: number; change: number; replay_of?: number; same_as?: number;
 }
+
+export interface Cause { rule?: string; cell?: string; job?: number; delivery?: number; state?: State; reason?: string }
 
 export interface DeliveryDetail extends Delivery {
   headers: Record<string, string>; normalised: Record<string, unknown>; why: { rule: string; because: string }[];
-  job_list: Job[]; ruleset: string;
+  notes?: { rule: string; note: string }[]; job_list: Job[]; ruleset: string; query?: string; secret?: string | null;
+  body_kept?: boolean; replays?: number[]; cause?: Cause | null;
 }
 
 export interface Rules {

@@ -2,6 +2,7 @@
 import { LitElement, html, type TemplateResult } from "lit";
 import { keyed } from "lit/directives/keyed.js";
 import "./deliveries-page.js";
+import "./delivery-page.js";
 import "./job-page.js";
 import "./jobs-page.js";
 import "./rules-page.js";
@@ -30,9 +31,9 @@ class App extends LitElement {
   private page(path: string): TemplateResult {
     const [, kind, id] = path.split("/");
     const number = Number(id);
-    if (path === "/" || path === "/jobs") return html`<pr-jobs></pr-jobs>`;
+    if (path === "/" || path === "/jobs") return html`<pr-jobs .query=${location.search}></pr-jobs>`;
     if (kind === "jobs" && number > 0) return html`${keyed(number, html`<pr-job .job=${number}></pr-job>`)}`;
-    if (path === "/deliveries") return html`<pr-deliveries></pr-deliveries>`;
+    if (path === "/deliveries") return html`<pr-deliveries .query=${location.search}></pr-deliveries>`;
     if (kind === "deliveries" && number > 0) return html`${keyed(number, html`<pr-delivery .delivery=${number}></pr-delivery>`)}`;
     if (path === "/rules") return html`<pr-rules></pr-rules>`;
     return html`<h1>Nothing here</h1><p><code>${path}</code> is no page of this server.</p>`;

@@ -135,7 +135,7 @@ export class JobPage extends Page {
     const confinement = this.detail?.attempts?.at(-1)?.confinement;
     return html`
       <header class="job-head">
-        <h1>${job.rule} <span class="number">#${job.id}</span></h1>
+        <h1>${job.rule}${job.cell ? html` <span class="ref">${job.cell}</span>` : ""} <span class="number">#${job.id}</span></h1>
         <div role="status">${badge(job.state)}</div>
         <span class="job-took">${took(job)}</span>
         <span class="link link-${this.link}" title="the connection to the server">${LINKS[this.link]}</span>
@@ -145,7 +145,7 @@ export class JobPage extends Page {
         · ${when(job.queued_ms)} · <a href="/deliveries/${job.delivery}">delivery ${job.delivery}</a>
         · <a href="/api/v1/jobs/${job.id}/log?plain=1" target="_blank">raw log</a>
         ${confinement ? html`· <span title="how its steps are confined">${confinement}</span>` : ""}</p>
-      ${job.reason ? html`<p class="reason state-${job.state}">${job.reason}</p>` : ""}
+      ${job.reason ? html`<p class="reason state-${job.state}">${isFinal(job.state) || job.state === "running" ? "" : html`<strong>${words(job.state)}:</strong> `}${job.reason}</p>` : ""}
       <div class="job-body">
         <nav class="steps" aria-label="Steps"><ol>
           ${this.steps.map((s) => html`<li><button class="step state-${s.state}" @click=${() => this.log.show(s.number)}>

@@ -1,36 +1,25 @@
 // The list of jobs, live.
 import { html } from "lit";
-import { get, type Job } from "./api.js";
-import { listen, merge } from "./feed.js";
-import { Page, jobLine } from "./page.js";
+import type { Job } from "./api.js";
+import { LiveList } from "./live-list.js";
+import { jobLine } from "./page.js";
 
-const MOST = 100;
+export class JobsPage extends LiveList<Job> {
+  protected readonly kind = "job";
+  protected readonly path = "jobs";
+  protected readonly filters = ["state", "rule"];
 
-export class JobsPage extends Page {
-  private jobs: Job[] | undefined;
-  private stop = (): void => {};
-
-  override connectedCallback(): void {
-    super.connectedCallback();
-    document.title = "jobs – pushrod";
-    // The stream first, then the list: what changes between the two is not missed.
-    this.stop = listen({ job: (job) => { this.jobs = merge(this.jobs ?? [], job, MOST); this.requestUpdate(); } });
-    get<{ jobs: Job[] }>(`/api/v1/jobs?limit=${MOST}`).then(({ jobs }) => {
-      this.jobs = jobs.reduce((list, job) => merge(list, job, MOST), this.jobs ?? []);
-      this.requestUpdate();
-    }).catch((e: unknown) => this.fail(e));
-  }
-
-  override disconnectedCallback(): void {
-    super.disconnectedCallback();
-    this.stop();
+  protected fits(job: Job, filter: URLSearchParams): boolean {
+    return this.filters.every((name) => !filter.has(name) || filter.get(name) === job[name as "state" | "rule"]);
   }
 
   override render() {
     return html`<h1>Jobs</h1>${this.problem()}
-      ${this.jobs?.length ? html`<ul class="list" aria-live="off">${this.jobs.map(jobLine)}</ul>` :
-        this.jobs ? html`<p class="empty">No job has run yet. Point a webhook at <code>${location.origin}/hooks/…</code> (see <a href="/rules">rules</a>
-          for the sources), or send a sample with <code>pushrod simulate</code>.</p>` : html`<p class="empty">Loading…</p>`}`;
+      ${this.list?.length ? html`<ul class="list" aria-live="off">${this.list.map(jobLine)}</ul>` :
+        !this.list ? html`<p class="empty">${this.error ? "" : "Loading…"}</p>` :
+        this.chosen().size ? html`<p class="empty">No such job here.</p>` :
+        html`<p class="empty">No job has run yet. Point a webhook at <code>${location.origin}/hooks/…</code> (see <a href="/rules">rules</a>
+          for the sources), or send a sample with <code>pushrod simulate</code>.</p>`}${this.pages()}`;
   }
 }
 customElements.define("pr-jobs", JobsPage);

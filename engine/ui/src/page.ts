@@ -31,6 +31,12 @@ export class Page extends LitElement {
   }
 }
 
+// Go to another address of the page, as a link does.
+export function go(to: string): void {
+  history.pushState(null, "", to);
+  dispatchEvent(new PopStateEvent("popstate"));
+}
+
 export const badge = (state: State | string): TemplateResult =>
   html`<span class="badge state-${state}"><span aria-hidden="true">${mark(state)}</span> ${words(state as State)}</span>`;
 
@@ -40,6 +46,8 @@ export const when = (at: number): TemplateResult =>
 export function took(job: { started_ms: number | null; ended_ms: number | null }): string {
   return job.started_ms ? duration((job.ended_ms ?? Date.now()) - job.started_ms) : "";
 }
+
+export const named = (o: { event: string; action: string }): string => `${o.event}${o.action ? `.${o.action}` : ""}`;
 
 export const what = (o: { repo?: string; branch?: string; tag?: string; ref?: string; sha?: string }): TemplateResult =>
   html`${o.repo ?? ""}${o.branch ?? o.tag ?? o.ref ? html` <span class="ref">${o.branch ?? o.tag ?? o.ref}</span>` : ""}${

@@ -1,0 +1,119 @@
+// A delivery: what it caused, why the other rules did not fire, what it was made of, and how to have it again.
+import { html, type TemplateResult } from "lit";
+import { get, type DeliveryDetail } from "./api.js";
+import { curl, pretty } from "./body.js";
+import "./copy.js";
+import { listen } from "./feed.js";
+import { bytes } from "./format.js";
+import { Page, jobLine, named, what, when } from "./page.js";
+
+const SHOWN_FIRST = 64 << 10, SHOWN_MOST = 4 << 20;
+
+const link = (id: number): TemplateResult => html`<a href="/deliveries/${id}">delivery ${id}</a>`;
+
+export class DeliveryPage extends Page {
+  static override properties = { delivery: { type: Number } };
+  declare delivery: number;
+  private detail: DeliveryDetail | undefined;
+  private raw: string | undefined;                // the body, where it is text
+  private body: string | undefined;               // laid out
+  private trouble = "";                           // why there is none
+  private all = false;
+  private asked = false;
+  private stop = (): void => {};
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    document.title = `delivery ${this.delivery} – pushrod`;
+    this.stop = listen({ job: (job) => { if (this.detail?.job_list?.some((j) => j.id === job.id && j.change < job.change)) this.show(); } });
+    this.show();
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.stop();
+  }
+
+  private show(): void {
+    get<DeliveryDetail>(`/api/v1/deliveries/${this.delivery}`).then((d) => { this.detail = d; this.requestUpdate(); }).catch((e: unknown) => this.fail(e));
+  }
+
+  private async load(): Promise<void> {
+    const d = this.detail!;
+    if (this.asked) return;
+    this.asked = true;
+    try {
+      if (d.bytes > SHOWN_MOST) throw new Error(`its ${bytes(d.bytes)} are too much to show here, ${bytes(SHOWN_MOST)} is the most: download it`);
+      const reply = await fetch(`/api/v1/deliveries/${this.delivery}/body`);
+      if (!reply.ok) throw new Error(reply.status === 410 ? "it is no longer kept" : `HTTP ${reply.status}`);
+      const octets = await reply.arrayBuffer();
+      try {
+        this.raw = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(octets);
+      } catch {
+        throw new Error("it is not text: download it");
+      }
+      this.body = pretty(this.raw);
+    } catch (e) {
+      this.trouble = e instanceof Error ? e.message : String(e);
+    }
+    this.requestUpdate();
+  }
+
+  private origin(d: DeliveryDetail): TemplateResult {
+    const c = d.cause;
+    return html`${d.replay_of ? html`<p class="reason">A replay of ${link(d.replay_of)}.</p>` : ""}
+      ${d.same_as ? html`<p class="reason">The same signed text came before as ${link(d.same_as)}, under another id: someone may have sent again what they saw.</p>` : ""}
+      ${d.replays?.length ? html`<p class="reason">Replayed as ${d.replays.map((id, i) => html`${i ? ", " : ""}${link(id)}`)}.</p>` : ""}
+      ${c?.job ? html`<p class="reason">Caused by ${c.rule ?? ""}${c.cell ? html` <span class="ref">${c.cell}</span>` : ""}, <a href="/jobs/${c.job}">job ${c.job}</a>${
+        c.state ? ` (${c.state.replaceAll("_", " ")})` : ""}${c.delivery ? html`, of ${link(c.delivery)}` : ""}.</p>` : ""}`;
+  }
+
+  private verdict(d: DeliveryDetail): TemplateResult {
+    return html`<h2>Jobs</h2>
+      ${d.job_list?.length ? html`<ul class="list">${d.job_list.map(jobLine)}</ul>` : html`<p class="empty">No rule matched.</p>`}
+      ${d.notes?.length ? html`<ul>${d.notes.map((n) => html`<li><strong>${n.rule}</strong>: ${n.note}</li>`)}</ul>` : ""}
+      <h2>Why the others did not fire</h2>
+      ${d.why?.length ? html`<div class="scroll-x" tabindex="0" role="region" aria-label="Rules that did not fire"><table><thead><tr><th>rule</th><th>because</th></tr></thead>
+        <tbody>${d.why.map((w) => html`<tr><td><strong>${w.rule}</strong></td><td class="because">${w.because}</td></tr>`)}</tbody></table></div>` :
+        html`<p class="empty">Every rule that listens to this event fired${d.job_list?.length ? "" : ", and none listens"}.</p>`}`;
+  }
+
+  private payload(d: DeliveryDetail): TemplateResult {
+    if (d.body_kept === false) return html`<p class="empty">The body is no longer kept.</p>`;
+    const cut = this.body !== undefined && this.body.length > SHOWN_FIRST && !this.all;
+    return html`<details class="payload" @toggle=${() => void this.load()}><summary>Payload, ${bytes(d.bytes)}</summary>
+      <p><a href="/api/v1/deliveries/${d.id}/body" download="delivery-${d.id}.bin">download it as received</a></p>
+      ${this.trouble ? html`<p class="empty">${this.trouble}</p>` :
+        html`<pre tabindex="0">${this.body === undefined ? "Loading…" : cut ? this.body.slice(0, SHOWN_FIRST) : this.body}</pre>`}
+      ${cut ? html`<button type="button" class="plain" @click=${() => { this.all = true; this.requestUpdate(); }}>Show all ${bytes(this.body!.length)}</button>` : ""}</details>`;
+  }
+
+  private again(d: DeliveryDetail): TemplateResult {
+    const kept = d.body_kept !== false, ready = this.raw !== undefined || this.trouble;
+    return html`<h2>Again</h2>
+      <pr-copy label="why, by the rules of now" text="pushrod explain ${d.id}"></pr-copy>
+      ${kept ? html`<pr-copy label="run it again" text="pushrod replay ${d.id}"></pr-copy>
+      <pr-copy label="make a test of it" text="pushrod test --save ${d.id}"></pr-copy>
+      ${d.provider ? html`<details class="curl" @toggle=${() => void this.load()}><summary>As a curl command</summary>
+        ${ready ? html`<pr-copy label="signatures are not kept: a source with a secret refuses it as it stands" text=${curl(d, location.origin, this.raw)}></pr-copy>` :
+          html`<p class="empty">Loading…</p>`}</details>` : ""}` : ""}`;
+  }
+
+  override render() {
+    const d = this.detail;
+    if (!d) return html`<h1>Delivery #${this.delivery}</h1>${this.problem()}`;
+    const headers = Object.entries(d.headers ?? {});
+    return html`
+      <h1>${d.source} ${named(d)} <span class="number">#${d.id}</span></h1>${this.problem()}
+      <p class="job-sub">${d.title ? html`${d.title} · ` : ""}${what(d)}${d.sender ? ` · by ${d.sender}` : ""} · ${when(d.received_ms)} · ${
+        d.provider ? bytes(d.bytes) : "from within"} · <code>${d.key}</code>${d.secret ? html` · verified by secret <code>${d.secret}</code>` : ""}${
+        d.ruleset ? html` · rules <code title=${d.ruleset}>${d.ruleset.slice(0, 12)}</code>` : ""}</p>
+      ${this.origin(d)}${this.verdict(d)}
+      <h2>What came</h2>
+      ${this.payload(d)}
+      <details><summary>Normalised event</summary><pre tabindex="0">${JSON.stringify(d.normalised, null, 2)}</pre></details>
+      ${headers.length ? html`<details><summary>Headers</summary><pre tabindex="0">${headers.map(([k, v]) => `${k}: ${v}\n`)}</pre></details>` : ""}
+      ${this.again(d)}`;
+  }
+}
+customElements.define("pr-delivery", DeliveryPage);
