@@ -46,7 +46,7 @@ export class DeliveriesPage extends LiveList<Delivery> {
             d.same_as ? html` <span class="ref">same as ${d.same_as}</span>` : ""}
             <span class="item-sub">${d.title ?? (d.provider ? "" : d.key)}</span></span>
           <span class="item-what">${what(d)}</span>
-          <span class="item-when">${d.provider ? bytes(d.bytes) : "from within"}<br>${when(d.received_ms)}</span></a></li>`)}</ul>` :
+          <span class="item-when">${d.provider ? bytes(d.bytes) : "from within"} <br>${when(d.received_ms)}</span></a></li>`)}</ul>` :
         html`<p class="empty">${!this.list ? (this.error ? "" : "Loading…") : this.chosen().size ? "No such delivery here." : "Nothing has been delivered yet."}</p>`}${this.pages()}`;
   }
 }

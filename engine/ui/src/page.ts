@@ -60,6 +60,6 @@ export const jobLine = (job: Job): TemplateResult => html`
       <span class="item-title"><strong>${job.rule}</strong>${job.cell ? html` <span class="ref">${job.cell}</span>` : ""} #${job.id}
         <span class="item-sub">${job.title ?? ""}</span></span>
       <span class="item-what">${what(job)}</span>
-      <span class="item-when">${took(job)}<br>${when(job.queued_ms)}</span>
+      <span class="item-when">${took(job)} <br>${when(job.queued_ms)}</span>
     </a>
   </li>`;
