@@ -53,11 +53,11 @@ const tests = {
     await page.evaluate(WATCH);
     for (let i = 0; i < 2; i++) {
       const had = await page.evaluate(() => window.seenLines.size);
-      await page.waitForFunction((n) => window.seenLines.size > n + 15, had, { timeout: 30000 });
+      await page.waitForFunction((n) => window.seenLines.size > n + 15, had, { timeout: 90000 });
       link.cut();
     }
     await page.waitForSelector(".link-ended", { timeout: 60000 });
-    await page.waitForFunction((n) => document.querySelector("pr-job").log.lines === n, total, { timeout: 10000 });
+    await page.waitForFunction((n) => document.querySelector("pr-job").log.lines === n, total, { timeout: 60000 });
     const lines = await page.evaluate(() => document.querySelector("pr-job").log.text().split("\n").filter((l) => l.startsWith("line ")));
     check(lines.length === total, `${lines.length} lines, wanted ${total}`);
     lines.forEach((l, i) => check(l === `line ${i + 1}`, `row ${i + 1} is '${l}'`));
@@ -77,7 +77,7 @@ const tests = {
   // The list of deliveries by its filters, which stand in the address; older ones; what comes in by itself.
   async deliveries(page) {
     const rows = () => page.$$eval(".item-main", (all) => all.map((a) => Number(a.getAttribute("href").split("/").pop())));
-    const count = (n) => page.waitForFunction((want) => document.querySelectorAll(".item-main").length === want, n, { timeout: 20000 });
+    const count = (n) => page.waitForFunction((want) => document.querySelectorAll(".item-main").length === want, n, { timeout: 60000 });
     const total = Number(args[0]);
     await page.goto(`${url}/deliveries`);
     await count(100);

@@ -9,7 +9,7 @@ from lib import ROOT, Repository, Server
 HERE = os.path.join(ROOT, "tests/browser")
 
 
-def browser(test, server, *args, timeout=180):
+def browser(test, server, *args, timeout=400):
     code, out = run.npm_ci(HERE)
     assert code == 0, out
     p = subprocess.run(["node", os.path.join(HERE, "browser.mjs"), test, server.url(), *map(str, args)],
