@@ -82,6 +82,7 @@ static int list(const struct command *self, const struct listing *l)
 		json_dumpf(answer, stdout, JSON_COMPACT);
 		putchar('\n');
 	} else {
+		talk_tame(answer);
 		const json_t *all = json_object_get(answer, "deliveries");
 		json_array_foreach(all, i, d)
 			print_delivery(d);

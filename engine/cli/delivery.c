@@ -1,6 +1,7 @@
 /* cli/delivery.c - pushrod deliveries show, body, curl. */
 #include "cli/delivery.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -90,6 +91,7 @@ int delivery_show(const struct command *c, const char *state, int64_t id, enum d
 		json_dumpf(d, stdout, JSON_COMPACT);
 		putchar('\n');
 	} else {
+		talk_tame(d);
 		show_text(d);
 	}
 	json_decref(d);
@@ -103,10 +105,13 @@ int delivery_body(const struct command *c, const char *state, int64_t id)
 	struct fixture f = FIXTURE_NONE;
 	int code = fetch(c, state, id, &f, NULL);
 
-	if (code == EXIT_OK && fwrite(f.body.ptr, 1, f.body.len, stdout) < f.body.len)
+	if (code)
+		return code;
+	if (fwrite(f.body.ptr, 1, f.body.len, stdout) < f.body.len || fflush(stdout) != 0) {
+		fprintf(stderr, "pushrod %s: the body cannot be written: %s\n", c->name, strerror(errno));
 		code = EXIT_FAILED;
-	if (code == EXIT_OK)
-		fixture_fini(&f);
+	}
+	fixture_fini(&f);
 	return code;
 }
 
@@ -150,7 +155,9 @@ static void add_headers(struct buf *out, const struct fixture *f)
 		if (!slice_cut(line, ':', &name, &value) || !is_of_the_message(name))
 			continue;
 		buf_adds(out, " \\\n  -H ");
-		add_quoted(out, line);
+		/* "Name:" would take the header out, "Name;" sends it empty. */
+		CLEANUP(freep) char *empty = xprintf(SLICE_FMT ";", SLICE_ARG(name));
+		add_quoted(out, slice_trim(value).len ? line : slice_of(empty));
 	}
 }
 
@@ -175,6 +182,17 @@ static char *address_of(const struct command *c, const char *state, const struct
 	return url;
 }
 
+/* Where a shell cannot hold the body. */
+static void add_pipe(struct buf *out, const char *state, int64_t id)
+{
+	buf_addf(out, "pushrod deliveries body %" PRId64, id);
+	if (state) {
+		buf_adds(out, " --state ");
+		add_quoted(out, slice_of(state));
+	}
+	buf_adds(out, " | ");
+}
+
 int delivery_curl(const struct command *c, const char *state, int64_t id, const char *url)
 {
 	CLEANUP(buf_fini) struct buf out = BUF(BUF_UNLIMITED);
@@ -188,8 +206,8 @@ int delivery_curl(const struct command *c, const char *state, int64_t id, const 
 		int is_word = can_be_word(buf_slice(&f.body));
 		to = f.query ? xprintf("%s?%s", url ? url : own, f.query) : xstrdup(url ? url : own);
 		if (!is_word)
-			buf_addf(&out, "pushrod deliveries body %" PRId64 " | ", id);
-		buf_adds(&out, "curl -sS -X POST ");
+			add_pipe(&out, state, id);
+		buf_adds(&out, "curl -gsS -X POST ");           /* -g: braces and brackets of a query are its own */
 		add_quoted(&out, slice_of(to));
 		add_headers(&out, &f);
 		buf_adds(&out, " \\\n  --data-binary ");

@@ -43,6 +43,7 @@ static int run(const struct command *self, int argc, char **argv)
 		json_dumpf(answer, stdout, JSON_COMPACT);
 		putchar('\n');
 	} else {
+		talk_tame(answer);
 		size_t i;
 		const json_t *job, *list = json_object_get(answer, "jobs");
 		json_array_foreach(list, i, job)

@@ -14,7 +14,7 @@ struct replaying {
 	int is_dry, as_json, has_matched;
 };
 
-static void tell(const struct replaying *p, int64_t id, const json_t *answer)
+static void tell(const struct replaying *p, int64_t id, json_t *answer)
 {
 	const json_t *matched = json_object_get(answer, "matched"), *m;
 	size_t i;
@@ -24,6 +24,7 @@ static void tell(const struct replaying *p, int64_t id, const json_t *answer)
 		putchar('\n');
 		return;
 	}
+	talk_tame(answer);
 	if (p->is_dry)
 		printf("delivery %" PRId64 " would run %zu %s\n", id, json_array_size(matched), json_array_size(matched) == 1 ? "job" : "jobs");
 	else

@@ -321,6 +321,7 @@ static int tell(const struct simulation *s, const struct client_response *r)
 	if (s->as_json) {
 		printf(SLICE_FMT "\n", SLICE_ARG(slice_trim(buf_slice(&r->body))));
 	} else {
+		talk_tame(answer);
 		printf("delivery %" PRId64 "%s\n", talk_integer(answer, "delivery"),
 		       json_is_true(json_object_get(answer, "duplicate")) ? " (a duplicate: these are the first one's jobs)" : "");
 		json_array_foreach(matched, i, m)

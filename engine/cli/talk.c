@@ -86,6 +86,40 @@ const char *talk_string(const json_t *object, const char *key)
 	return s ? s : "";
 }
 
+/* C0, DEL and, as UTF-8 writes them, C1. */
+static size_t control_at(const char *s)
+{
+	unsigned char c = (unsigned char)s[0], next = c ? (unsigned char)s[1] : 0;
+
+	return c < 0x20 || c == 0x7f ? 1 : c == 0xc2 && next >= 0x80 && next < 0xa0 ? 2 : 0;
+}
+
+static void tame_string(json_t *v)
+{
+	CLEANUP(buf_fini) struct buf out = BUF(BUF_UNLIMITED);
+	size_t n;
+
+	for (const char *s = json_string_value(v); *s; s += n ? n : 1) {
+		n = control_at(s);
+		buf_addc(&out, n ? '?' : *s);
+	}
+	json_string_set(v, buf_cstr(&out));
+}
+
+void talk_tame(json_t *v)
+{
+	const char *key;
+	json_t *kid;
+	size_t i;
+
+	if (json_is_string(v))
+		tame_string(v);
+	json_array_foreach(v, i, kid)
+		talk_tame(kid);
+	json_object_foreach(v, key, kid)
+		talk_tame(kid);
+}
+
 int64_t talk_integer(const json_t *object, const char *key)
 {
 	return json_integer_value(json_object_get(object, key));

@@ -18,6 +18,8 @@ int talk_unreachable(const struct command *c, const struct err *e);
 int talk_exit_of_state(const char *state);
 const char *talk_string(const json_t *object, const char *key);          /* "" where absent */
 int64_t talk_integer(const json_t *object, const char *key);             /* 0 where absent */
+/* For a terminal: control bytes in the strings of V, which senders and events wrote, become '?'. What talk_string gave of V before is gone. */
+void talk_tame(json_t *v);
 void talk_age(int64_t ms, char out[16]);                                 /* "412ms", "3.1s", "4m10s", "2h05m", "3d" */
 const char *talk_state_colour(const char *state);                        /* an SGR sequence; "" without colours */
 const char *talk_plain(void);                                            /* ends it */

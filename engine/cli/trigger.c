@@ -43,12 +43,13 @@ static void add_escaped(struct slice s, struct buf *out)
 	}
 }
 
-static void tell(const json_t *answer)
+static void tell(json_t *answer)
 {
 	json_t *matched = json_object_get(answer, "matched"), *misses = json_object_get(answer, "not_matched"), *one;
-	const char *note = talk_string(answer, "note");
 	size_t i;
 
+	talk_tame(answer);
+	const char *note = talk_string(answer, "note");
 	printf("delivery %lld\n", (long long)talk_integer(answer, "delivery"));
 	json_array_foreach(matched, i, one)
 		printf("  %s: job %lld  %s\n", talk_string(one, "rule"), (long long)talk_integer(one, "job"), talk_string(one, "url"));

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import uuid
 
-from lib import SECRET, Server, wait
+from lib import SECRET, Server, binary, wait
 
 ASAN_TOO = True
 CONFIG = '''config { listen = { { "127.0.0.1:0", serve = { "hooks", "pages" } } }, jobs = { file_urls = true } }
@@ -199,6 +199,16 @@ def test_the_command_line_shows_one_delivery_its_body_and_how_to_send_it_again()
             got.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
         sending.wait(20)
     assert seen.endswith(text) and b"x-github-event: push" in seen.lower() and b"signature" not in seen.lower(), seen
+    # What a sender wrote moves no terminal; a query's braces are no pattern of curl's; a body that is no word comes by a pipe.
+    s.deliver(body(head_commit={"id": "1" * 40, "message": "a\x1b[2J\x9bb"}), headers={"X-Empty": ""})
+    shown = s.cli("deliveries", "show", "2")[1] + s.cli("deliveries")[1] + s.cli("jobs")[1]
+    assert "a?[2J?b" in shown and "\x1b" not in shown and "\x9b" not in shown, shown
+    assert "curl -gsS" in s.cli("deliveries", "curl", "2")[1]
+    s.deliver(b'{"ref": "refs/heads/x", "pad": "' + b"x" * 70000 + b'"}')
+    assert s.cli("deliveries", "curl", "3", "--state", s.state)[1].startswith(f"pushrod deliveries body 3 --state '{s.state}' | curl")
+    with open("/dev/full", "w") as full:
+        broken = subprocess.run([binary(), "deliveries", "body", "1", "--state", s.state], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert broken.returncode == 1 and "cannot be written" in broken.stderr, broken
     for args, expect in ((("show",), 2), (("show", "x"), 2), (("shout", "1"), 2), (("show", "99"), 5), (("body", "99"), 5)):
         assert s.cli("deliveries", *args)[0] == expect, args
-    assert s.cli("deliveries", "--since", "1h")[1].count("\n") == 1 and "no deliveries" in s.cli("deliveries", "--until", "1h")[2]
+    assert s.cli("deliveries", "--since", "1h")[1].count("\n") == 3 and "no deliveries" in s.cli("deliveries", "--until", "1h")[2]
