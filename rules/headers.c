@@ -12,7 +12,7 @@ static int is_worth_keeping(struct slice lower_name)
 	static const char *const words[] = { "authorization", "cookie", "signature", "token", "secret", "password",
 					     "api-key", "apikey", "hmac", "-auth" };
 
-	if (contains(lower_name, "idempotency"))
+	if (slice_ends(lower_name, SLICE("idempotency-token")))
 		return 1;
 	for (size_t i = 0; i < COUNT(words); i++)
 		if (contains(lower_name, words[i]))
