@@ -72,7 +72,6 @@ const struct source *ruleset_source_by_path(const struct ruleset *rs, struct sli
 const struct source *ruleset_source_find(const struct ruleset *rs, struct slice name);
 const char *source_name(const struct source *s);
 const char *source_path(const struct source *s);                        /* "/hooks/github", or its own */
-const char *source_path(const struct source *s);                 /* "/hooks/github" */
 const struct provider *source_provider(const struct source *s);         /* NULL only with auth = "none" and no provider */
 int source_is_terse(const struct source *s);
 int source_auth_is_none(const struct source *s);

@@ -13,25 +13,6 @@
 
 #define SHORT_TAIL 8192                 /* enough for most ends; else all that two events can take */
 
-static int read_tail(int fd, int64_t length, int64_t most, struct buf *out, struct err *e)
-{
-	int64_t from = length > most ? length - most : 0;
-
-	buf_clear(out);
-	while ((int64_t)out->len < length - from) {
-		size_t want = (size_t)(length - from) - out->len;
-		ssize_t n = pread(fd, buf_room(out, want), want, from + (int64_t)out->len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_errno(e, "journal");
-		if (n == 0)
-			return err_set(e, ERR_IO, "journal: shorter than it was");
-		buf_grew(out, (size_t)n);
-	}
-	return 0;
-}
-
 /* The last event but one, in *event; 0: none begins within TAIL. */
 static int find_event(struct slice tail, int is_whole, struct slice *event)
 {
@@ -81,7 +62,7 @@ int outcome_read(int journals_dirfd, struct finish *r, struct err *e)
 	if (fd < 0)
 		return -1;
 	for (size_t i = 0; i < COUNT(spans); i++) {
-		if (read_tail(fd, length, spans[i], &tail, e) < 0)
+		if (journal_read_tail(fd, length, spans[i], &tail, e) < 0)
 			return -1;
 		if (find_event(buf_slice(&tail), length <= spans[i], &bytes) || length <= spans[i])
 			break;

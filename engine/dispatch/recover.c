@@ -16,30 +16,12 @@ static void say(struct job_result *r, const char *text)
 	snprintf(r->reason, sizeof r->reason, "%s", text);
 }
 
-static int read_tail(int fd, int64_t length, struct buf *out, struct err *e)
-{
-	int64_t from = length > JOURNAL_EVENT_MAX ? length - JOURNAL_EVENT_MAX : 0;
-
-	while ((int64_t)out->len < length - from) {
-		size_t want = (size_t)(length - from) - out->len;
-		ssize_t n = pread(fd, buf_room(out, want), want, from + (int64_t)out->len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_errno(e, "journal");
-		if (n == 0)
-			return err_set(e, ERR_IO, "journal: shorter than it was");
-		buf_grew(out, (size_t)n);
-	}
-	return 0;
-}
-
 /* The last whole event of a journal of LENGTH settled bytes, parsed; NULL where it is no event of ours. Owned. */
 static json_t *last_event(int fd, int64_t length, struct slice *kind, struct buf *tail, struct err *e)
 {
 	struct journal_event event;
 
-	if (read_tail(fd, length, tail, e) < 0)
+	if (journal_read_tail(fd, length, JOURNAL_EVENT_MAX, tail, e) < 0)
 		return NULL;
 	struct slice before = slice_upto(buf_slice(tail), tail->len - 1);
 	struct slice last = slice_from(buf_slice(tail), journal_settled(before));

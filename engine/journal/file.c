@@ -85,6 +85,25 @@ int64_t journal_settled_length(int fd, struct err *e)
 	return settled ? from + (int64_t)settled : 0;
 }
 
+int journal_read_tail(int fd, int64_t length, int64_t most, struct buf *out, struct err *e)
+{
+	int64_t from = length > most ? length - most : 0;
+
+	buf_clear(out);
+	while ((int64_t)out->len < length - from) {
+		size_t want = (size_t)(length - from) - out->len;
+		ssize_t n = pread(fd, buf_room(out, want), want, from + (int64_t)out->len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_errno(e, "journal");
+		if (n == 0)
+			return err_set(e, ERR_IO, "journal: shorter than it was");
+		buf_grew(out, (size_t)n);
+	}
+	return 0;
+}
+
 int journal_finish(int fd, struct job_result *r, int64_t ms, struct err *e)
 {
 	CLEANUP(buf_fini) struct buf data = BUF(4096);

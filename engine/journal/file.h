@@ -14,6 +14,8 @@ int journal_name_parse(struct slice name, int64_t *job, int *attempt) MUST_USE;
 
 /* The length up to the last blank line of FD, looking back at most JOURNAL_EVENT_MAX from its end; -1 on I/O error. */
 int64_t journal_settled_length(int fd, struct err *e) MUST_USE;
+/* The last MOST bytes, or fewer, of the first LENGTH of FD, into OUT (emptied first). -1: I/O error, or the file is shorter. */
+int journal_read_tail(int fd, int64_t length, int64_t most, struct buf *out, struct err *e) MUST_USE;
 /* Cut a torn tail, append how the attempt ended (an `attempt` event with `ended`), fsync. Sets r->log_bytes.
  * MS is the attempt's age. Call only when no process of the attempt is left. */
 int journal_finish(int fd, struct job_result *r, int64_t ms, struct err *e) MUST_USE;
