@@ -250,6 +250,14 @@ static void show_log(const struct call *c)
 
 /* ---- rules, changes, status, reload ---- */
 
+static void add_text_or_null(struct buf *out, const char *text)
+{
+	if (text)
+		buf_add_json(out, slice_of(text));
+	else
+		buf_adds(out, "null");
+}
+
 static void add_source(const struct hook *h, struct buf *out)
 {
 	const struct provider *p = source_provider(h->source);
@@ -269,10 +277,7 @@ static void add_source(const struct hook *h, struct buf *out)
 		buf_add_json(out, slice_of(secrets[i].name));
 	}
 	buf_adds(out, "],\"error\":");
-	if (h->error)
-		buf_add_json(out, slice_of(h->error));
-	else
-		buf_adds(out, "null");
+	add_text_or_null(out, h->error);
 	buf_addc(out, '}');
 }
 
@@ -282,10 +287,7 @@ static void show_rules(const struct call *c)
 	CLEANUP(buf_fini) struct buf body = BUF(JSON_MAX);
 
 	buf_addf(&body, "{\"ruleset\":\"%s\",\"loaded_ms\":%" PRId64 ",\"error\":", ruleset_sha256(ed->rules), ed->loaded_ms);
-	if (ed->error)
-		buf_add_json(&body, slice_of(ed->error));
-	else
-		buf_adds(&body, "null");
+	add_text_or_null(&body, ed->error);
 	buf_adds(&body, ",\"rules\":[");
 	for (size_t i = 0; i < ruleset_rule_count(ed->rules); i++) {
 		if (i)
@@ -311,15 +313,15 @@ static void tell_status(struct http_request *r, struct ask *q)
 {
 	const struct loop *l = q->loop;
 	struct slice counts = slice_trim(buf_slice(&q->read.json));
-	CLEANUP(buf_fini) struct buf body = BUF(1 << 20);
+	CLEANUP(buf_fini) struct buf body = BUF(JSON_MAX);
 
 	buf_adds(&body, "{\"version\":\"" PUSHROD_VERSION "\",\"url\":");
 	buf_add_json(&body, slice_of(l->edition->url));
 	buf_addf(&body, ",\"started_ms\":%" PRId64 ",\"from_future\":%" PRId64, l->front->started_ms,
 		 l->front->ingest ? ingest_from_future(l->front->ingest) : 0);
-	buf_addf(&body, ",\"watchers\":%d,\"ruleset\":\"%s\",\"rules\":%zu,\"rules_error\":%s",
-		 loops_count_watchers(l->front),
-		 ruleset_sha256(l->edition->rules), ruleset_rule_count(l->edition->rules), l->edition->error ? "true" : "false");
+	buf_addf(&body, ",\"watchers\":%d,\"ruleset\":\"%s\",\"rules\":%zu,\"rules_error\":",
+		 loops_count_watchers(l->front), ruleset_sha256(l->edition->rules), ruleset_rule_count(l->edition->rules));
+	add_text_or_null(&body, l->edition->error);
 	buf_addc(&body, counts.len > 2 ? ',' : '}');
 	if (counts.len > 2)
 		buf_add(&body, slice_from(counts, 1));

@@ -58,12 +58,15 @@ def test_a_changed_file_is_taken_up_and_a_bad_one_is_not():
     wait("the mistake is told", lambda: s.get("/api/v1/rules")["error"])
     assert s.get("/api/v1/rules")["ruleset"] == good
     assert "rules/a.lua" in s.get("/api/v1/rules")["error"]
+    told = s.cli("status")[1]
+    assert "the rule files on disk are not in force" in told and "rules/a.lua" in told, told
     job = s.push(repo)["matched"][0]["job"]
     s.finished(job)
     assert s.lines(job) == ["new"], "the old set stays in force"
     s.write("rules/a.lua", GOOD % "newest")
     s.process.send_signal(signal.SIGHUP)
     wait("the mistake is mended", lambda: not s.get("/api/v1/rules")["error"] and s.get("/api/v1/rules")["ruleset"] != good)
+    assert "not in force" not in s.cli("status")[1] and s.get("/api/v1/status")["rules_error"] is None
 
 
 def test_a_running_job_keeps_the_text_that_matched_it():
