@@ -89,10 +89,8 @@ static int depth_of(const struct effect *f)
 
 static void drop_jobs(struct submit *s)
 {
-	for (int i = 0; i < s->n_jobs; i++) {
-		free(s->jobs[i].cell);
-		free(s->jobs[i].queue);
-	}
+	for (int i = 0; i < s->n_jobs; i++)
+		submit_job_fini(&s->jobs[i]);
 	s->n_jobs = 0;
 }
 

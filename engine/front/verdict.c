@@ -36,7 +36,7 @@ static struct submit_job job_of(const struct match *m, size_t i, size_t k)
 	const char *cell = match_cell(m, i, k);
 	struct buf key = BUF(ONCE_MAX), residue = BUF(JSON_MAX);
 	struct submit_job j = { .rule = rule_name(rule), .file = rule_file(rule), .cell = *cell ? xstrdup(cell) : NULL,
-		.queue = xprintf("%s %s%s%s", rule_file(rule), rule_name(rule), *cell ? " " : "", cell), .queue_limit = 1,
+		.queue = xprintf("%s %s%s%s", rule_file(rule), rule_name(rule), *cell ? " " : "", cell), .policy.limit = 1,
 		.timeout_ms = rule_timeout_ms(rule), .trust = match_trust(m, i) };
 	if (match_once_key(m, i, k, &key, &j.once_within_ms))
 		j.once_key = buf_take(&key);

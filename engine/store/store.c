@@ -772,6 +772,7 @@ void submit_job_fini(struct submit_job *j)
 {
 	free(j->cell);
 	free(j->queue);
+	free(j->merge_key);
 	free(j->once_key);
 	free(j->residue_json);
 }

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/mailbox.h"
 #include "model/job.h"
+#include "model/queue.h"
 #include "store/reading.h"
 
 struct store;
@@ -35,8 +36,9 @@ void store_jobs_max(struct store *s, int jobs_max);     /* a reload changed it *
 /* ---- submit: a delivery and its jobs, one savepoint in the batch's transaction (I1, I3, I4) ---- */
 struct submit_job {
 	const char *rule, *file;        /* borrowed from what ruleset_keep holds */
-	char *cell, *queue;             /* owned by the request; cell NULL where there is no matrix; the queue's key */
-	int queue_limit;                /* >= 1 */
+	char *cell, *queue;             /* owned by the request; cell NULL where there is no matrix; the queue's slot, a unique text */
+	struct queue_policy policy;     /* of that slot, from this job on */
+	char *merge_key;                /* owned; "repo\nref" of an event that may merge into a job never claimed; NULL: never */
 	int64_t timeout_ms;
 	char *once_key;                 /* owned; NULL: without. A later job of (rule, cell, key) ends skipped */
 	int64_t once_within_ms;         /* how long the first is remembered */

@@ -187,20 +187,20 @@ static enum db_rc join_queue(struct writer *w, const struct submit_job *j, int64
 	sqlite3_stmt *row;
 	enum db_rc rc = db_first(&w->db, SQL_QUEUE_FIND, VALUES(TEXT(j->queue)), &row);
 
-	assert(j->queue_limit >= 1);
+	assert(j->policy.limit >= 1 && j->policy.limit <= QUEUE_LIMIT_MAX);
 	if (rc == DB_OK) {
-		rc = db_run(&w->db, SQL_QUEUE_ADD, VALUES(TEXT(j->queue), INT(j->queue_limit), INT(job)));
+		rc = db_run(&w->db, SQL_QUEUE_ADD, VALUES(TEXT(j->queue), INT(j->policy.limit), INT(job)));
 		*queue = sqlite3_last_insert_rowid(w->db.handle);
 		return rc;
 	}
 	if (rc != DB_ROW)
 		return rc;
 	*queue = sqlite3_column_int64(row, 0);
-	int same = sqlite3_column_int(row, 1) == j->queue_limit && sqlite3_column_type(row, 2) != SQLITE_NULL;
+	int same = sqlite3_column_int(row, 1) == j->policy.limit && sqlite3_column_type(row, 2) != SQLITE_NULL;
 	db_end(row);
 	if (same)
 		return DB_OK;
-	return db_run(&w->db, SQL_QUEUE_JOIN, VALUES(INT(*queue), INT(j->queue_limit), INT(job)));
+	return db_run(&w->db, SQL_QUEUE_JOIN, VALUES(INT(*queue), INT(j->policy.limit), INT(job)));
 }
 
 /* The first of its key is written down; a later one is not to run, and its reason names the first. */

@@ -255,7 +255,7 @@ static void make_job(void)
 			      .summary_json = xstrdup("{}"), .event_json = xstrdup("{}"), .headers_json = xstrdup("{}"),
 			      .why_json = xstrdup("[]"), .ruleset = xstrdup("0"), .received_ms = wall_ms(), .body = BUF(64),
 			      .n_jobs = 1, .jobs = xcalloc(1, sizeof *s->jobs) };
-	s->jobs[0] = (struct submit_job){ .rule = "r", .file = "f", .queue = xstrdup("q"), .queue_limit = 1,
+	s->jobs[0] = (struct submit_job){ .rule = "r", .file = "f", .queue = xstrdup("q"), .policy.limit = 1,
 					  .timeout_ms = 60000 };
 	store_submit(S.store, s);
 	take(S.replies);

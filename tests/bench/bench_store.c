@@ -65,7 +65,7 @@ static void send_one(struct bench *b)
 	buf_add(&s->body, (struct slice){ b->body, BODY_BYTES });
 	s->jobs = xcalloc(1, sizeof *s->jobs);
 	s->jobs[0] = (struct submit_job){ .rule = "docs", .file = "rules/docs.lua", .queue = xstrdup("rules/docs.lua docs"),
-					  .queue_limit = b->finish_jobs ? 64 : 1, .timeout_ms = 3600000 };
+					  .policy.limit = b->finish_jobs ? 64 : 1, .timeout_ms = 3600000 };
 	s->n_jobs = 1;
 	s->arg = (void *)(intptr_t)mono_us();
 	b->waiting++;

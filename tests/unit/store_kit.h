@@ -159,7 +159,7 @@ static inline struct submit *kit_push(struct kit *k, const char *key, int n_jobs
 	s->jobs = xcalloc(n_jobs ? (size_t)n_jobs : 1, sizeof *s->jobs);
 	cr_assert_leq(n_jobs, (int)COUNT(rules));
 	for (int i = 0; i < n_jobs; i++)
-		s->jobs[i] = (struct submit_job){ .rule = rules[i], .file = "rules/a.lua", .queue = xstrdup(rules[i]), .queue_limit = 1,
+		s->jobs[i] = (struct submit_job){ .rule = rules[i], .file = "rules/a.lua", .queue = xstrdup(rules[i]), .policy.limit = 1,
 						  .timeout_ms = 60000 };
 	return s;
 }
@@ -178,7 +178,7 @@ static inline int64_t kit_job(struct kit *k, const char *key, const char *queue,
 
 	free(s->jobs[0].queue);
 	s->jobs[0].queue = xstrdup(queue);
-	s->jobs[0].queue_limit = limit;
+	s->jobs[0].policy.limit = limit;
 	cr_assert_eq(kit_submit(k, s), STORE_OK);
 	int64_t job = s->jobs[0].job;
 	submit_free(s);

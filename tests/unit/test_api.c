@@ -107,7 +107,7 @@ static int64_t submit(void)
 		.ruleset = xstrdup(ruleset_sha256(front.first_edition->rules)), .n_jobs = 1 };
 	buf_adds(&s->body, "<script>");
 	s->jobs = xcalloc(1, sizeof *s->jobs);
-	s->jobs[0] = (struct submit_job){ .rule = "docs", .file = "rules/r.lua", .queue = xstrdup("q"), .queue_limit = 1,
+	s->jobs[0] = (struct submit_job){ .rule = "docs", .file = "rules/r.lua", .queue = xstrdup("q"), .policy.limit = 1,
 					  .timeout_ms = 60000 };
 	store_submit(front.store, s);
 	await_answer();

@@ -170,7 +170,7 @@ static int64_t submit(const char *key)
 		.body = BUF(1 << 20), .n_jobs = 1 };
 	buf_adds(&s->body, BODY);
 	s->jobs = xcalloc(1, sizeof *s->jobs);
-	s->jobs[0] = (struct submit_job){ .rule = "docs", .file = "rules/r.lua", .queue = xstrdup(key), .queue_limit = 1,
+	s->jobs[0] = (struct submit_job){ .rule = "docs", .file = "rules/r.lua", .queue = xstrdup(key), .policy.limit = 1,
 					  .timeout_ms = 60000 };
 	store_submit(front.store, s);
 	await_answer();

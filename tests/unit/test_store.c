@@ -1446,7 +1446,9 @@ Test(store, what_is_past_its_age_goes_and_what_is_open_stays)
 	for (int i = 0; i < 1300; i++) {
 		snprintf(key, sizeof key, "k%d", i);
 		struct submit *s = kit_push(&k, key, 1);
-		s->jobs[0].queue_limit = 4000;
+		free(s->jobs[0].queue);
+		s->jobs[0].queue = xprintf("half %d", i % 2);
+		s->jobs[0].policy.limit = QUEUE_LIMIT_MAX;
 		store_submit(k.store, s);
 	}
 	for (int i = 0; i < 1300; i++)
