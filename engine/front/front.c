@@ -28,6 +28,7 @@
 #include "front/answer.h"
 #include "front/api.h"
 #include "front/auth.h"
+#include "front/bodies.h"
 #include "front/desk.h"
 #include "front/edition.h"
 #include "front/http.h"
@@ -301,6 +302,7 @@ static int open_loops(struct start *s, struct err *e)
 					.on_request = on_request, .arg = f, .on_loop_start = loops_on_start };
 
 	f->ingest = ingest_new(f->store);
+	f->bodies = bodies_new();
 	f->log_text = log_text_new(f->journals_dirfd);
 	if (http_new(&o, &f->http, e) < 0)
 		return -1;
@@ -333,7 +335,7 @@ static void close_all(struct start *s, int grace_ms)
 	atomic_store(&f->is_draining, 1);
 	if (f->http)
 		http_drain(f->http, grace_ms, loops_on_drain, f);
-	ingest_stop(f->ingest);
+	bodies_stop(f->bodies);
 	log_text_stop(f->log_text);
 	desk_stop(f->desk);
 	if (f->store)
@@ -341,6 +343,7 @@ static void close_all(struct start *s, int grace_ms)
 	http_free(f->http, loops_on_end);
 	desk_free(f->desk);
 	ingest_free(f->ingest);
+	bodies_free(f->bodies);
 	log_text_free(f->log_text);
 	edition_unref(f->first_edition);
 	shelf_free(s->shelf);

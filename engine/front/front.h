@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+struct bodies;
 struct desk;
 struct edition;
 struct front;
@@ -32,6 +33,7 @@ struct front {
 	struct store *store;
 	struct desk *desk;
 	struct ingest *ingest;
+	struct bodies *bodies;
 	struct log_text *log_text;
 	struct http *http;
 	struct edition *first_edition;  /* with which the loops begin; the desk's own */

@@ -1,7 +1,7 @@
 /* front/ingest.c - the life of a webhook, as far as its answer:
  *
  *     ingest_on_hook    which source, which method, which type of content           404 405 415 503
- *     judge             (a large body: on the worker's thread)
+ *     judge             (a large body: on a thread of its own, bodies.c)
  *       authenticate    the signature over the raw bytes, before anything is read  401 400 503
  *       identify        event and delivery id, as the provider's descriptor says   400
  *       match           against the edition's rules (verdict.c)                    400
@@ -9,7 +9,7 @@
  *     on_stored         the transaction is on disk: answer                         202 200 503
  *
  * An arrival owns copies of all it needs, so that it may change threads and outlive its request. What it holds of the
- * rules it holds by its edition; a reload meanwhile does not touch it. Bounds: bytes on the worker, bytes waiting for
+ * rules it holds by its edition; a reload meanwhile does not touch it. Bounds: bytes of large bodies (bodies.h), bytes waiting for
  * the store; the connections themselves are bounded by http.c. */
 #include "front/ingest.h"
 
@@ -23,13 +23,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "front/answer.h"
+#include "front/bodies.h"
 #include "front/desk.h"
 #include "front/edition.h"
 #include "front/front.h"
 #include "front/http.h"
 #include "front/intake.h"
 #include "front/verdict.h"
-#include "front/worker.h"
 #include "rules/headers.h"
 #include "store/store.h"
 
@@ -40,8 +40,7 @@
 
 struct ingest {
 	struct store *store;
-	struct worker *worker;
-	_Atomic size_t parsing_bytes, waiting_bytes;
+	_Atomic size_t waiting_bytes;
 	_Atomic int64_t from_future;
 };
 
@@ -52,7 +51,7 @@ struct refusal {
 };
 
 struct arrival {
-	struct mail mail;               /* to the worker, and back */
+	struct body_work work;          /* first: of a large body */
 	struct ingest *ingest;
 	struct loop *loop;
 	struct http_ticket *ticket;
@@ -73,21 +72,11 @@ struct ingest *ingest_new(struct store *store)
 {
 	struct ingest *g = xcalloc(1, sizeof *g);
 	g->store = store;
-	g->worker = worker_new("bodies");
 	return g;
-}
-
-void ingest_stop(struct ingest *g)
-{
-	if (!g)
-		return;
-	worker_free(g->worker);
-	g->worker = NULL;
 }
 
 void ingest_free(struct ingest *g)
 {
-	ingest_stop(g);
 	free(g);
 }
 
@@ -485,25 +474,20 @@ static void submit(struct arrival *a, struct http_request *r)
 
 /* ---- large bodies: there and back ---- */
 
-static void on_judged(struct mail *m, void *loop)
+static void judge_large(struct body_work *w)
 {
-	struct arrival *a = (struct arrival *)m;
+	judge((struct arrival *)w);
+}
+
+static void on_judged(struct body_work *w)
+{
+	struct arrival *a = (struct arrival *)w;
 	struct http_request *r = http_unpark(a->ticket);
 
-	atomic_fetch_sub(&a->ingest->parsing_bytes, a->bytes);
 	if (r)
 		submit(a, r);
 	else
 		arrival_free(a);
-}
-
-static void judge_on_worker(struct mail *m, void *none)
-{
-	struct arrival *a = (struct arrival *)m;
-
-	judge(a);
-	a->mail.deliver = on_judged;
-	mailbox_post(http_loop_mailbox(a->loop->http), &a->mail);
 }
 
 /* ---- the door ---- */
@@ -540,7 +524,6 @@ static int is_acceptable(struct http_request *r, const struct hook *h)
 void ingest_on_hook(struct http_request *r, struct loop *l)
 {
 	struct hook *hook = edition_hook(l->edition, http_path(r));
-	struct ingest *g = l->front->ingest;
 	size_t bytes = http_body(r).len;
 
 	if (!hook) {
@@ -549,20 +532,19 @@ void ingest_on_hook(struct http_request *r, struct loop *l)
 	}
 	if (!is_acceptable(r, hook))
 		return;
-	if (bytes <= INGEST_WORKER_BYTES) {
+	if (bytes <= BODY_LOOP_BYTES) {
 		struct arrival *a = arrival_new(r, l, hook);
 		judge(a);
 		submit(a, r);
 		return;
 	}
-	if (atomic_fetch_add(&g->parsing_bytes, bytes) + bytes > INGEST_PARSING_MAX) {
-		atomic_fetch_sub(&g->parsing_bytes, bytes);
+	if (bodies_reserve(l->front->bodies, bytes) < 0) {
 		log_refusal(hook, 503, "too many large bodies at once");
 		reply_busy(r, "too many large deliveries at once");
 		return;
 	}
 	struct arrival *a = arrival_new(r, l, hook);
 	a->ticket = http_park(r);
-	a->mail.deliver = judge_on_worker;
-	worker_post(g->worker, &a->mail);
+	a->work = (struct body_work){ .home = http_loop_mailbox(l->http), .judge = judge_large, .judged = on_judged };
+	bodies_send(l->front->bodies, bytes, &a->work);
 }

@@ -8,13 +8,10 @@ struct ingest;
 struct loop;
 struct store;
 
-#define INGEST_WORKER_BYTES (256 << 10)         /* a larger body is verified and matched on the worker */
-#define INGEST_PARSING_MAX (64u << 20)          /* bytes of bodies on their way through the worker; then 503 */
 #define INGEST_WAITING_MAX (256u << 20)         /* bytes of bodies that wait for the store; then 503 */
 
 struct ingest *ingest_new(struct store *store);
-void ingest_stop(struct ingest *g);             /* what is on the worker goes back to its loop; nothing may come after */
-void ingest_free(struct ingest *g);             /* after the loops have ended; NULL is fine for both */
+void ingest_free(struct ingest *g);             /* after the loops have ended; NULL is fine */
 /* How many deliveries were well signed, but of a time that our clock has not reached. Any thread. */
 int64_t ingest_from_future(const struct ingest *g);
 /* Answers R, now or after the commit. On L's thread. */

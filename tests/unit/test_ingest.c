@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "front/bodies.h"
 #include "front/front.h"
 #include "front/http.h"
 #include "front/ingest.h"
@@ -63,6 +64,7 @@ static void start(const char *source)
 	const struct store_options so = { .state_dirfd = place.state_dirfd, .jobs_max = 4, .claims = claims };
 	cr_assert_eq(store_open(&so, &front.store, &e), 0, "%s", e.msg);
 	front.ingest = ingest_new(front.store);
+	front.bodies = bodies_new();
 	const struct http_options ho = { .loops = 1, .max_connections = 64, .on_request = on_request,
 					 .on_loop_start = make_loop };
 	cr_assert_eq(http_new(&ho, &front.http, &e), 0);
@@ -74,10 +76,11 @@ static void start(const char *source)
 static void end(void)
 {
 	http_drain(front.http, 1000, NULL, NULL);
-	ingest_stop(front.ingest);
+	bodies_stop(front.bodies);
 	store_close(front.store);
 	http_free(front.http, end_loop);
 	ingest_free(front.ingest);
+	bodies_free(front.bodies);
 	edition_unref(front.first_edition);
 	struct mail_list left;
 	mailbox_take(claims, &left);
@@ -217,7 +220,7 @@ Test(ingest, a_large_body_takes_the_way_over_the_worker)
 	json_t *answer;
 	start(NULL);
 	buf_adds(&body, "{\"ref\":\"refs/heads/main\",\"repository\":{\"full_name\":\"a/b\"},\"padding\":\"");
-	while (body.len < INGEST_WORKER_BYTES + 1000)
+	while (body.len < BODY_LOOP_BYTES + 1000)
 		buf_adds(&body, "0123456789abcdef");
 	buf_adds(&body, "\"}");
 	cr_assert_eq(push("large", buf_slice(&body), &answer), 202);
@@ -226,6 +229,14 @@ Test(ingest, a_large_body_takes_the_way_over_the_worker)
 	buf_adds(&body, "]");
 	cr_expect_eq(push("torn", buf_slice(&body), NULL), 400);
 	cr_expect_eq(count_deliveries(), 1);
+	/* No more than so many bytes at once; a place is given back, however the body was judged. */
+	cr_assert_eq(bodies_reserve(front.bodies, BODY_WAY_MAX - body.len), 0);
+	cr_expect_eq(push("torn again", buf_slice(&body), NULL), 400);
+	cr_assert_eq(bodies_reserve(front.bodies, 1), 0);
+	cr_expect_eq(push("one byte too many", buf_slice(&body), &answer), 503);
+	cr_expect_str_eq(json_string_value(json_object_get(answer, "detail")), "too many large deliveries at once");
+	json_decref(answer);
+	cr_expect_eq(push("small", SLICE(BODY), NULL), 202);
 	buf_fini(&body);
 	end();
 }
