@@ -300,7 +300,8 @@ static void evaluate(struct match *m)
 
 	m->answers = xcalloc(m->rs->n_questions / 32 + 1, sizeof *m->answers);
 	if (m->delivery.only) {
-		fire_only(m, m->delivery.only);
+		if (!m->delivery.only->is_disabled)
+			fire_only(m, m->delivery.only);
 		return;
 	}
 	index_candidates(m->rs->index, &m->listening, &asks, c);

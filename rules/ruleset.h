@@ -93,7 +93,7 @@ struct delivery_view {                          /* all borrowed */
 	const char *delivery_key;
 	int64_t received_ms;
 	/* Of events that no sender brings; left out for all others. */
-	const struct rule *only;        /* a schedule's, or the one a person runs: it fires, whatever its `on` and `when` say */
+	const struct rule *only;        /* a schedule's, or the one a person runs: it fires, if it is enabled, whatever its `on` and `when` say */
 	int64_t planned_ms;             /* cron: the moment that was meant */
 	struct slice cause_json;        /* {"rule","event":{fields},…}: the job that caused it; its event's fields are this one's */
 };

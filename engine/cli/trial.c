@@ -6,6 +6,7 @@
 
 #include "rules/diag.h"
 #include "rules/headers.h"
+#include "rules/inner.h"
 
 #define HEADERS_MAX 256
 #define NAMES_MAX 64
@@ -99,29 +100,21 @@ static int match(struct trial *t, const struct ruleset *rs, const struct fixture
 	return ruleset_match(rs, &d, &t->match, e);
 }
 
-/* What no sender brings has no request: the event is what the fixture says, and "rule:succeeded" a part of finished.succeeded. */
+/* What no sender brings has no request: the event is what the fixture says. */
 static int reach_inner(const struct ruleset *rs, const struct fixture *f, struct trial *t, struct err *e)
 {
-	struct slice event, action = SLICE_NULL, said = slice_of(f->event ? f->event : "");
-	const struct rule *only = f->only_rule ? ruleset_rule_find(rs, slice_of(f->only_file), slice_of(f->only_rule)) : NULL;
-	int is_rule = t->source == ruleset_inner_source(rs, INNER_RULE);
+	struct inner_said said = { .event = slice_of(f->event), .only_file = slice_of(f->only_file), .only_rule = slice_of(f->only_rule),
+				   .body = buf_slice(&t->body) };
+	struct delivery_view d = { .source = t->source, .delivery_key = t->key, .received_ms = f->received_ms };
 
-	if (f->only_rule && !only)
-		return err_set(e, ERR_INPUT, "this was meant for rule '%s' of %s, which is not there", f->only_rule, f->only_file);
-	if (!said.len || (t->source == ruleset_inner_source(rs, INNER_CRON) && !only))
-		return err_set(e, ERR_INPUT, "an event of source '%s' must say its \"event\", and cron fires a rule, not an event",
-			       source_name(t->source));
-	event = said;
-	if (is_rule && slice_cut(said, '.', &event, &action) == 0 && !slice_eq(said, SLICE("finished"))) {
-		action = said;
-		event = SLICE("finished");
-	}
-	t->identity = (struct identity){ .event = slice_dup(event), .action = slice_dup(action), .delivery_key = xstrdup(t->key) };
-	t->cause = xstrdup(f->cause);
+	t->cause = f->cause ? xstrdup(f->cause) : NULL;
+	said.cause_json = slice_of(t->cause);
+	if (inner_recall(rs, &said, &d, e) < 0)
+		return -1;
+	t->identity = (struct identity){ .event = slice_dup(d.event), .action = slice_dup(d.action), .delivery_key = xstrdup(t->key) };
+	d.event = slice_of(t->identity.event);
+	d.action = slice_of(t->identity.action);
 	buf_adds(&t->headers_json, "{}");
-	const struct delivery_view d = { .source = t->source, .event = slice_of(t->identity.event), .action = slice_of(t->identity.action),
-		.json = buf_slice(&t->body), .headers_json = SLICE("{}"), .delivery_key = t->key, .received_ms = f->received_ms,
-		.only = only, .cause_json = slice_of(t->cause) };
 	return ruleset_match(rs, &d, &t->match, e);
 }
 

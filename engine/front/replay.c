@@ -1,5 +1,17 @@
-/* front/replay.c - read what was kept (READ_KEPT), identify and match it as ingest.c does what arrives, submit it under a key
- * of its own. Nothing is verified again: it was, and who asks has the control key. */
+/* front/replay.c - read what was kept (READ_KEPT), judge it as what arrives is judged, submit it under a key of its own. Nothing is
+ * verified again: it was, and who asks has the control key.
+ *
+ *     replay_delivery   parameters; asks the store                              400
+ *     on_kept           is there a body, and a source? (a large body: bodies.c)  410 409 503
+ *     judge             identify and match, or put an inner event's words back (rules/inner.h)
+ *     answer            what cannot be; what would run; or to the store          409 200
+ *     on_stored                                                                  202 200 503
+ *
+ * What a replay causes: it is the beginning of a chain (its root is itself), for what the first time caused must not use up what
+ * this time may. But a job's event keeps its cause, and so its depth: who replays the last event of a circle gets no further round
+ * than the circle had, and one past the bound is refused here as it was then (chain.h). So no chain of causes is longer than
+ * CHAIN_DEPTH_MAX, however often its parts are replayed, and none has more events than CHAIN_EVENTS_MAX for each time that somebody
+ * asked. A schedule's moment is not taken again (I10): the submission names no schedule, just its rule. */
 #include "front/replay.h"
 
 #include <inttypes.h>
@@ -11,12 +23,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "front/answer.h"
+#include "front/chain.h"
 #include "front/desk.h"
 #include "front/edition.h"
 #include "front/front.h"
 #include "front/intake.h"
 #include "front/loops.h"
 #include "front/verdict.h"
+#include "rules/inner.h"
 #include "rules/provider.h"
 
 #define REPLY_MAX (16u << 20)
@@ -29,7 +43,11 @@ struct replay {
 	struct http_ticket *ticket;
 	struct verdict verdict;
 	struct identity identity;
+	struct kept *kept;
+	char *key;
+	const struct source *source;    /* of the edition */
 	char rule[128];                 /* the only one to run; "": all that match */
+	char refusal[sizeof ((struct err *)0)->msg];    /* "": it can be */
 	int is_dry;
 };
 
@@ -39,6 +57,8 @@ static void replay_free(struct replay *t)
 
 	verdict_fini(&t->verdict);
 	identity_fini(&t->identity);
+	kept_free(t->kept);
+	free(t->key);
 	submit_free(&t->submit);
 	edition_unref(ed);
 }
@@ -47,6 +67,8 @@ static void drop(void *arg)
 {
 	replay_free(arg);
 }
+
+/* ---- the answer ---- */
 
 static void on_stored(struct mail *m, void *http_loop)
 {
@@ -92,6 +114,23 @@ static void reply_dry(struct http_request *r, const struct submit *s)
 	answer_json(r, 200, buf_slice(&body));
 }
 
+/* R answered, or T on its way to the store: either way both have found their owner. */
+static void answer(struct replay *t, struct http_request *r)
+{
+	if (t->refusal[0]) {
+		answer_problem(r, 409, "Conflict", t->refusal, NULL);
+		replay_free(t);
+	} else if (t->is_dry) {
+		reply_dry(r, &t->submit);
+		replay_free(t);
+	} else {
+		t->ticket = http_park(r);
+		store_submit(t->loop->front->store, &t->submit);
+	}
+}
+
+/* ---- the verdict: pure work ---- */
+
 static void keep_rule(struct submit *s, const char *rule)
 {
 	int n = 0;
@@ -104,12 +143,13 @@ static void keep_rule(struct submit *s, const char *rule)
 	s->n_jobs = n;
 }
 
-static int judge(struct replay *t, const struct source *source, const char *key, struct err *e)
+/* A sender's: its event is in the request. */
+static int recall_request(struct replay *t, struct delivery_view *d, struct err *e)
 {
 	struct submit *s = &t->submit;
-	const struct provider *p = source_provider(source);
+	const struct provider *p = source_provider(t->source);
 	struct header headers[HEADERS_MAX];
-	struct request_view view = { .method = SLICE("POST"), .path = slice_of(source_path(source)), .query = slice_of(s->query),
+	struct request_view view = { .method = SLICE("POST"), .path = slice_of(source_path(t->source)), .query = slice_of(s->query),
 				     .body = buf_slice(&s->body), .headers = headers, .now_ms = s->received_ms };
 	json_t *kept = json_loads(s->headers_json, 0, NULL), *value;
 	const char *name;
@@ -121,12 +161,56 @@ static int judge(struct replay *t, const struct source *source, const char *key,
 	json_decref(kept);
 	if (bad)
 		return -1;
-	const struct delivery_view d = { .source = source, .event = slice_of(t->identity.event ? t->identity.event : ""),
-		.action = slice_of(t->identity.action ? t->identity.action : ""),
-		.json = t->identity.json.len ? buf_slice(&t->identity.json) : view.body, .headers_json = slice_of(s->headers_json),
-		.query = view.query, .delivery_key = key, .received_ms = s->received_ms };
-	return verdict_make(t->edition->rules, &d, s, &t->verdict, e);
+	d->event = slice_of(t->identity.event);
+	d->action = slice_of(t->identity.action);
+	d->json = t->identity.json.len ? buf_slice(&t->identity.json) : view.body;
+	d->headers_json = slice_of(s->headers_json);
+	d->query = view.query;
+	return 0;
 }
+
+static int depth_of(const char *cause_json)
+{
+	json_t *cause = cause_json ? json_loads(cause_json, 0, NULL) : NULL;
+	int depth = (int)json_integer_value(json_object_get(cause, "depth"));
+
+	json_decref(cause);
+	return depth;
+}
+
+/* Nobody's: its event is what was kept of it. */
+static int recall_inner(struct replay *t, struct delivery_view *d, struct err *e)
+{
+	const struct kept *k = t->kept;
+	const struct inner_said said = { .event = slice_of(k->event), .action = slice_of(k->action), .only_file = slice_of(k->only_file),
+		.only_rule = slice_of(k->only_rule), .cause_json = slice_of(t->submit.cause_json), .body = buf_slice(&t->submit.body) };
+	int depth = depth_of(t->submit.cause_json);
+
+	if (depth > CHAIN_DEPTH_MAX)
+		return err_set(e, ERR_LIMIT, "this event is number %d in a row that jobs caused, the most is %d", depth, CHAIN_DEPTH_MAX);
+	if (inner_recall(t->edition->rules, &said, d, e) < 0)
+		return -1;
+	return d->only && !rule_is_enabled(d->only) ? err_set(e, ERR_INPUT, "rule '%s' says enabled = false", rule_name(d->only)) : 0;
+}
+
+static void judge(struct replay *t)
+{
+	struct submit *s = &t->submit;
+	struct delivery_view d = { .source = t->source, .delivery_key = t->key, .received_ms = s->received_ms };
+	struct err e = { 0 };
+
+	if ((source_is_inner(t->source) ? recall_inner(t, &d, &e) : recall_request(t, &d, &e)) < 0 ||
+	    verdict_make(t->edition->rules, &d, s, &t->verdict, &e) < 0) {
+		snprintf(t->refusal, sizeof t->refusal, "%s", e.msg);
+		return;
+	}
+	if (t->rule[0])
+		keep_rule(s, t->rule);
+	if (t->rule[0] && s->n_jobs == 0 && !t->is_dry)
+		snprintf(t->refusal, sizeof t->refusal, "rule '%s' does not match this delivery: dry_run=1 says why", t->rule);
+}
+
+/* ---- what was kept ---- */
 
 static char *make_key(const struct http_request *r, int64_t id)
 {
@@ -135,41 +219,19 @@ static char *make_key(const struct http_request *r, int64_t id)
 	return xprintf("replay-%" PRId64 "-%s", id, own);
 }
 
-/* 0: T is judged, R is still to be answered. -1: it is answered. */
-static int prepare(struct http_request *r, struct replay *t, struct ask *q)
+/* All but what the rules say of it. */
+static void fill(struct replay *t, const struct http_request *r, struct ask *q)
 {
-	struct kept *k = q->read.kept;
-	struct submit *s = &t->submit;
-	const struct source *source = ruleset_source_find(t->edition->rules, slice_of(k->source));
-	CLEANUP(freep) char *key = make_key(r, q->read.a);
-	struct err e = { 0 };
-	char text[400];
+	struct kept *k = t->kept = TAKE(&q->read.kept);
+	struct slice source = slice_of(k->source);
+	const struct source *inner = ruleset_inner_find(t->edition->rules, source);
 
-	if (!k->has_body) {
-		ask_answer_gone(r, "the body of this delivery is no longer kept");
-		return -1;
-	}
-	if (!source) {
-		snprintf(text, sizeof text, "'%.100s' is no source of the rules in force whose deliveries could be replayed", k->source);
-		answer_problem(r, 409, "Conflict", text, NULL);
-		return -1;
-	}
-	*s = (struct submit){ .mail.deliver = on_stored, .reply_to = http_loop_mailbox(t->loop->http), .received_ms = wall_ms(),
-			      .headers_json = TAKE(&k->headers_json), .query = TAKE(&k->query), .secret = TAKE(&k->secret),
-			      .ruleset_keep = t->edition, .replay_of = q->read.a, .body = q->read.json };
+	t->key = make_key(r, q->read.a);
+	t->source = inner ? inner : ruleset_source_find(t->edition->rules, source);
+	t->submit = (struct submit){ .mail.deliver = on_stored, .reply_to = http_loop_mailbox(t->loop->http), .received_ms = wall_ms(),
+				     .headers_json = TAKE(&k->headers_json), .query = TAKE(&k->query), .secret = TAKE(&k->secret),
+				     .cause_json = TAKE(&k->cause_json), .ruleset_keep = t->edition, .replay_of = q->read.a, .body = q->read.json };
 	q->read.json = (struct buf){ .max = 0 };
-	if (judge(t, source, key, &e) < 0) {
-		answer_problem(r, 409, "Conflict", e.msg, NULL);
-		return -1;
-	}
-	if (t->rule[0])
-		keep_rule(s, t->rule);
-	if (t->rule[0] && s->n_jobs == 0 && !t->is_dry) {
-		snprintf(text, sizeof text, "rule '%s' does not match this delivery: dry_run=1 says why", t->rule);
-		answer_problem(r, 409, "Conflict", text, NULL);
-		return -1;
-	}
-	return 0;
 }
 
 static void on_kept(struct http_request *r, struct ask *q)
@@ -177,15 +239,17 @@ static void on_kept(struct http_request *r, struct ask *q)
 	struct replay *t = q->arg;
 
 	q->arg = NULL;
-	if (prepare(r, t, q) < 0) {
+	fill(t, r, q);
+	if (!t->kept->has_body) {
+		ask_answer_gone(r, "the body of this delivery is no longer kept");
 		replay_free(t);
-	} else if (t->is_dry) {
-		reply_dry(r, &t->submit);
-		replay_free(t);
-	} else {
-		t->ticket = http_park(r);
-		store_submit(t->loop->front->store, &t->submit);
+		return;
 	}
+	if (t->source)
+		judge(t);
+	else
+		snprintf(t->refusal, sizeof t->refusal, "'%.100s' is no source of the rules in force", t->kept->source);
+	answer(t, r);
 }
 
 void replay_delivery(const struct call *c)

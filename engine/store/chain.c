@@ -65,11 +65,6 @@ enum db_rc write_effect_done(struct writer *w, int64_t effect)
 
 /* ---- taking up ---- */
 
-static char *text_or_null(sqlite3_stmt *row, int column)
-{
-	return sqlite3_column_type(row, column) == SQLITE_NULL ? NULL : slice_dup(column_slice(row, column));
-}
-
 static enum db_rc add_jobs(struct writer *w, struct effect *f)
 {
 	struct buf json = BUF(JOBS_JSON_MAX);
@@ -106,10 +101,10 @@ static enum db_rc fill(struct writer *w, struct effect *f)
 	f->attempt = sqlite3_column_int(row, 4);
 	f->exit_code = sqlite3_column_int(row, 5);
 	f->reason = slice_dup(column_slice(row, 6));
-	f->outputs_json = text_or_null(row, 7);
+	f->outputs_json = column_text(row, 7);
 	f->delivery = sqlite3_column_int64(row, 8);
 	f->event_json = slice_dup(column_slice(row, 9));
-	f->cause_json = text_or_null(row, 10);
+	f->cause_json = column_text(row, 10);
 	f->root = sqlite3_column_int64(row, 11);
 	f->trust = (enum job_trust)sqlite3_column_int(row, 12);
 	db_end(row);

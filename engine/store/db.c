@@ -183,6 +183,11 @@ struct slice column_slice(sqlite3_stmt *row, int column)
 	return (struct slice){ bytes, bytes ? (size_t)sqlite3_column_bytes(row, column) : 0 };
 }
 
+char *column_text(sqlite3_stmt *row, int column)
+{
+	return sqlite3_column_type(row, column) == SQLITE_NULL ? NULL : slice_dup(column_slice(row, column));
+}
+
 int64_t db_vm_steps(struct db *db)
 {
 	int64_t steps = 0;

@@ -50,4 +50,5 @@ enum db_rc db_run0(struct db *db, enum sql which);
 enum db_rc db_int(struct db *db, enum sql which, const struct db_value *values, size_t n, int64_t *out);
 
 struct slice column_slice(sqlite3_stmt *row, int column);        /* text or blob; borrowed from the row */
+char *column_text(sqlite3_stmt *row, int column);                /* owned; NULL where it is null */
 int64_t db_vm_steps(struct db *db);             /* instructions of SQLite's machine so far: cost without a clock */

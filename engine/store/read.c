@@ -181,8 +181,9 @@ static enum db_rc read_kept(struct db *db, struct read *r)
 		.source = slice_dup(column_slice(row, 0)), .key = slice_dup(column_slice(row, 1)),
 		.ruleset = slice_dup(column_slice(row, 2)), .headers_json = slice_dup(column_slice(row, 3)),
 		.query = slice_dup(column_slice(row, 4)), .received_ms = sqlite3_column_int64(row, 5),
-		.secret = sqlite3_column_type(row, 6) == SQLITE_NULL ? NULL : slice_dup(column_slice(row, 6)),
-		.has_body = sqlite3_column_int(row, 8),
+		.secret = column_text(row, 6), .has_body = sqlite3_column_int(row, 8), .event = slice_dup(column_slice(row, 9)),
+		.action = slice_dup(column_slice(row, 10)), .cause_json = column_text(row, 11), .only_file = column_text(row, 12),
+		.only_rule = column_text(row, 13),
 	};
 	buf_add(&r->json, column_slice(row, 7));
 	db_end(row);

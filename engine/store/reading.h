@@ -33,6 +33,8 @@ struct filter {
 };
 struct kept {                           /* texts owned: kept_free */
 	char *source, *key, *ruleset, *headers_json, *query, *secret;   /* secret: NULL where none verified it */
+	/* What an event that no sender brought is known by. Of the last three: NULL for none. */
+	char *event, *action, *cause_json, *only_file, *only_rule;
 	int64_t received_ms;
 	int has_body;                   /* 0: it is past its time */
 };

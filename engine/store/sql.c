@@ -142,7 +142,8 @@ static const char *const texts[SQL_COUNT] = {
 		" ORDER BY delivery DESC",
 	[SQL_REPLAYS] = "SELECT delivery FROM facet WHERE replay_of=?1 ORDER BY delivery DESC LIMIT 50",
 	[SQL_KEPT] =
-		"SELECT s.name, d.key, d.ruleset, d.headers, d.query, d.received_ms, d.secret, b.data, b.data IS NOT NULL FROM delivery d"
+		"SELECT s.name, d.key, d.ruleset, d.headers, d.query, d.received_ms, d.secret, b.data, b.data IS NOT NULL, d.event, d.action,"
+		" d.cause, json_extract(d.event_json, '$.only.file'), json_extract(d.event_json, '$.only.rule') FROM delivery d"
 		" JOIN source s ON s.id=d.source LEFT JOIN body b ON b.delivery=d.id WHERE d.id=?1",
 	[SQL_RULESET_USES] = "SELECT 1 FROM ruleset WHERE sha=?1 AND deliveries>0",
 	[SQL_JOB_CHANGES] = "SELECT change, id FROM job WHERE change>?1 ORDER BY change LIMIT ?2",

@@ -796,7 +796,8 @@ void kept_free(struct kept *k)
 {
 	if (!k)
 		return;
-	char *texts[] = { k->source, k->key, k->ruleset, k->headers_json, k->query, k->secret };
+	char *texts[] = { k->source, k->key, k->ruleset, k->headers_json, k->query, k->secret, k->event, k->action, k->cause_json,
+			  k->only_file, k->only_rule };
 	for (size_t i = 0; i < COUNT(texts); i++)
 		free(texts[i]);
 	free(k);

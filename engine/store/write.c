@@ -644,7 +644,7 @@ static struct claim *claim_from_row(sqlite3_stmt *row, const struct claimed *tak
 	buf_add(&c->body, body);
 	c->reason = slice_dup(column_slice(row, 11));
 	c->trust = (enum job_trust)sqlite3_column_int(row, 12);
-	c->cause_json = sqlite3_column_type(row, 13) == SQLITE_NULL ? NULL : slice_dup(column_slice(row, 13));
+	c->cause_json = column_text(row, 13);
 	c->residue_json = slice_dup(column_slice(row, 14));
 	return c;
 }

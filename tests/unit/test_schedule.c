@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "bundle.h"
+#include "rules/inner.h"
 #include "rules/ruleset.h"
 #include "rules/schedule.h"
 
@@ -248,6 +249,61 @@ Test(inner, what_is_meant_for_one_rule_fires_it_whatever_it_asks)
 	d.json = SLICE("{}");
 	d.cause_json = SLICE("[]");
 	cr_assert_lt(ruleset_match(rs, &d, &m, &e), 0);
+	ruleset_unref(rs);
+	no_leaks();
+}
+
+/* As what was kept, or a fixture, says it. */
+static struct delivery_view recall(const struct ruleset *rs, enum inner source, struct inner_said said, const char *bad)
+{
+	struct delivery_view d = { .source = ruleset_inner_source(rs, source), .delivery_key = "1" };
+	struct err e = { 0 };
+	int r = inner_recall(rs, &said, &d, &e);
+
+	cr_assert_eq(r, bad ? -1 : 0, "%s", e.msg);
+	cr_assert(!bad || strstr(e.msg, bad), "%s", e.msg);
+	return d;
+}
+
+Test(inner, what_was_kept_of_an_event_is_judged_as_the_first_time)
+{
+	struct ruleset *rs = RULES("nightly", "{'on':'push','cron':'@daily','when':{'branch':'never'}" RUN, "noon", "{'cron':'0 12 * * *'" RUN,
+		"off", "{'cron':'@daily','enabled':false" RUN, "after", "{'on':'rule:succeeded','when':{'rule':'docs','branch':'main'}" RUN,
+		"job", "{'on':'job:succeeded','when':'always'" RUN, "built", "{'on':'local:built','when':{'payload':{'n':1}}" RUN);
+	struct inner_said said = { .event = SLICE("cron"), .only_file = slice_of(rule_file(ruleset_rule_at(rs, 0))), .only_rule = SLICE("nightly"),
+				   .body = SLICE("{\"planned_ms\":1795500000000}") };
+	struct delivery_view d = recall(rs, INNER_CRON, said, NULL);
+
+	match(rs, d, "nightly", "[]");
+	cr_assert_eq(d.planned_ms, 1795500000000);
+	said.body = SLICE("{}");
+	cr_assert_eq(recall(rs, INNER_CRON, said, NULL).planned_ms, 0);
+	said.only_rule = SLICE("off");
+	match(rs, recall(rs, INNER_CRON, said, NULL), "", "[]");
+	said.only_rule = SLICE("weekly");
+	recall(rs, INNER_CRON, said, "'weekly' of rules/");
+	said.only_rule = SLICE("nightly");
+	said.only_file = SLICE("rules/other.lua");
+	recall(rs, INNER_CRON, said, "rules/other.lua, which is not there");
+	said.only_rule = SLICE("");
+	recall(rs, INNER_CRON, said, "must say the rule");
+	/* A trigger is local's, and for one rule too. */
+	said = (struct inner_said){ .event = SLICE("trigger"), .only_file = slice_of(rule_file(ruleset_rule_at(rs, 0))), .only_rule = SLICE("nightly"),
+				    .body = SLICE("{}") };
+	match(rs, recall(rs, INNER_LOCAL, said, NULL), "nightly", "[]");
+	said = (struct inner_said){ .event = SLICE("built"), .body = SLICE("{\"n\":1}") };
+	match(rs, recall(rs, INNER_LOCAL, said, NULL), "built", "[]");
+	/* The end of a rule, in the words that were kept and in people's. */
+	said = (struct inner_said){ .event = SLICE("finished"), .action = SLICE("succeeded"), .cause_json = SLICE(CAUSE), .body = SLICE(CAUSE) };
+	match(rs, recall(rs, INNER_RULE, said, NULL), "after", "[]");
+	said.action = SLICE_NULL;
+	said.event = SLICE("finished.succeeded");
+	match(rs, recall(rs, INNER_RULE, said, NULL), "after", "[]");
+	said.event = SLICE("succeeded");
+	match(rs, recall(rs, INNER_RULE, said, NULL), "after", "[]");
+	match(rs, recall(rs, INNER_JOB, said, NULL), "job", "[]");
+	said.event = SLICE_NULL;
+	recall(rs, INNER_JOB, said, "source 'job' must say its \"event\"");
 	ruleset_unref(rs);
 	no_leaks();
 }

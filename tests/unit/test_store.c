@@ -1215,14 +1215,31 @@ Test(store, a_delivery_is_kept_with_all_that_matching_it_again_takes)
 		cr_assert_null(r.kept->secret);
 		cr_assert_eq(r.kept->received_ms, 1234);
 		cr_assert_eq(r.kept->has_body, has_body);
+		cr_assert_str_eq(r.kept->event, "push");
+		cr_assert_str_eq(r.kept->action, "");
+		cr_assert(!r.kept->cause_json && !r.kept->only_file && !r.kept->only_rule);
 		cr_assert(slice_eq(buf_slice(&r.json), has_body ? SLICE("{\"push\":\"key\"}") : SLICE_NULL));
 		kept_free(r.kept);
 		buf_fini(&r.json);
 		if (has_body)
 			raw_exec(&k, "DELETE FROM body");
 	}
+	s = kit_push(&k, "nightly", 1);
+	free(s->event_json);
+	s->event_json = xstrdup("{\"only\":{\"file\":\"rules/a b.lua\",\"rule\":\"it's \\\"nightly\\\"\"}}");
+	s->cause_json = xstrdup("{\"depth\":3}");
+	cr_assert_eq(kit_submit(&k, s), STORE_OK);
+	submit_free(s);
+	struct read inner = { .reply_to = k.replies, .what = READ_KEPT, .a = 2 };
+	store_read(k.store, &inner);
+	cr_assert_eq(kit_reply(&k), &inner.mail);
+	cr_assert_str_eq(inner.kept->cause_json, "{\"depth\":3}");
+	cr_assert_str_eq(inner.kept->only_file, "rules/a b.lua");
+	cr_assert_str_eq(inner.kept->only_rule, "it's \"nightly\"");
+	kept_free(inner.kept);
+	buf_fini(&inner.json);
 	enum store_outcome outcome;
-	cr_assert_null(kit_read(&k, (struct read){ .what = READ_KEPT, .a = 2 }, &outcome));
+	cr_assert_null(kit_read(&k, (struct read){ .what = READ_KEPT, .a = 3 }, &outcome));
 	cr_assert_eq(outcome, STORE_NOT_FOUND);
 	kit_fini(&k);
 	no_leaks();

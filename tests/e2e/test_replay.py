@@ -1,0 +1,133 @@
+"""Deliveries run again: those that no sender brought, many at once, large ones, and what becomes of the chain behind them."""
+import json
+import os
+import sqlite3
+import urllib.parse
+
+from lib import Repository, Server, wait
+
+ASAN_TOO = True
+
+
+def deliveries(s, source):
+    return s.get(f"/api/v1/deliveries?source={source}&limit=200")["deliveries"]
+
+
+def jobs_of(s, rule):
+    return s.get(f"/api/v1/jobs?rule={urllib.parse.quote(rule)}&limit=200")["jobs"]
+
+
+def ended(s, rule, n=1):
+    """The jobs of RULE, the oldest first, once N have ended."""
+    return wait(f"{n} jobs of {rule}", lambda: (lambda j: j if len(j) >= n else None)(
+        sorted((j for j in jobs_of(s, rule) if j["ended_ms"]), key=lambda j: j["id"])))
+
+
+def replay(s, id, *args, code=0):
+    """The answer of `pushrod replay ID`, and the lines of the jobs that it started, by their rules."""
+    got, out, err = s.cli("replay", str(id), "--json", *args)
+    assert got == code, (got, out, err)
+    answer = json.loads(out)
+    for m in answer["matched"]:
+        s.finished(m["job"])
+    return answer, {m["rule"]: s.lines(m["job"]) for m in answer["matched"]}
+
+
+INNER = '''
+rule "build" { on = "push", when = "always", run = function(job)
+  job:output("version", "7")
+  job:emit("built", { version = "7" })
+end }
+rule "each" { on = "job:succeeded", when = { rule = "build" }, run = function(job) job:log("each " .. job.cause.outputs.version) end }
+rule "after" { on = "rule:succeeded", when = { rule = "build", branch = "main" }, env = { B = "{branch}" }, run = function(job)
+  job:log("after %s %s %d", job.cause.rule, job.event.branch, job.cause.depth)
+end }
+rule "deploy" { on = "local:built", when = { payload = { version = "7" } }, run = function(job)
+  job:log("deploy %s of %s", job.payload.version, job.cause.rule)
+end }
+rule "by hand" { on = "push", when = { branch = "never" }, run = function(job) job:log("to " .. job.payload.to) end }
+rule "nightly" { cron = { "0 3 * * *", missed = "once" }, run = function(job) job:log("planned " .. job.event.planned) end }
+rule "noon" { cron = { "0 12 * * *", missed = "skip" }, run = function(job) job:log("noon") end }
+'''
+
+
+def test_what_no_sender_brought_is_run_again():
+    s = Server({"rules/i.lua": INNER})
+    # A schedule that was due while it was down.
+    wait("the schedules are armed", lambda: schedules(s) == 2)
+    s.stop()
+    db = sqlite3.connect(os.path.join(s.state, "pushrod.db"))
+    db.execute("UPDATE schedule SET since_ms = since_ms - 2 * 86400000")
+    db.commit()
+    db.close()
+    s.start()
+    fired = ended(s, "nightly")[0]
+    s.push(Repository())
+    for rule in ("each", "after", "deploy"):
+        ended(s, rule)
+    assert s.cli("trigger", "by hand", "--data", '{"to": "production"}')[0] == 0
+    ended(s, "by hand")
+    instants = instants_of(s)
+    # job: rule: local: by a rule, and by a person
+    for rule, source, lines in (("each", "job", ["each 7"]), ("after", "rule", ["after build main 1"]), ("deploy", "local", ["deploy 7 of build"]),
+                                ("by hand", "local", ["to production"])):
+        first = jobs_of(s, rule)[0]
+        answer, said = replay(s, first["delivery"])
+        assert said == {rule: lines}, (rule, said)
+        assert s.lines(first["id"]) == lines
+        d = s.get(f"/api/v1/deliveries/{answer['delivery']}")
+        was = s.get(f"/api/v1/deliveries/{first['delivery']}")
+        assert d["source"] == source and d["replay_of"] == first["delivery"] and d["key"].startswith("replay-"), d
+        assert (d["event"], d["action"], d["cause"]) == (was["event"], was["action"], was["cause"]), (d, was)
+        assert d["normalised"].get("only") == was["normalised"].get("only"), (d, was)
+    # A schedule: its rule alone, the moment that was meant, and no moment taken (I10).
+    answer, said = replay(s, fired["delivery"])
+    assert said == {"nightly": s.lines(fired["id"])} and said["nightly"][0].startswith("planned ") and said["nightly"][0].endswith("T03:00:00Z"), said
+    assert instants_of(s) == instants and len(jobs_of(s, "nightly")) == 2 and not jobs_of(s, "noon")
+    assert s.cli("replay", str(fired["delivery"]), "--rule", "noon")[0] == 1
+    # By the rules in force, as ever.
+    s.write("rules/i.lua", INNER.replace('"nightly" {', '"nightly" { enabled = false,').replace('"by hand"', '"by foot"').replace('{ version = "7" } }', '{ version = "8" } }'))
+    wait("they are in force", lambda: any(r["name"] == "by foot" for r in s.get("/api/v1/rules")["rules"]))
+    code, _, err = s.cli("replay", str(fired["delivery"]))
+    assert code == 1 and "'nightly' says enabled = false" in err, err
+    code, _, err = s.cli("replay", str(jobs_of(s, "by hand")[0]["delivery"]))
+    assert code == 1 and "meant for rule 'by hand' of rules/i.lua, which is not there" in err, err
+    code, out, _ = s.cli("replay", str(jobs_of(s, "deploy")[0]["delivery"]))
+    assert code == 3 and 'want "8", got "7"' in out, out
+
+
+def schedules(s):
+    return query(s, "SELECT count(*) FROM schedule")
+
+
+def instants_of(s):
+    return query(s, "SELECT count(*) || '/' || max(at_ms) FROM instant")
+
+
+def query(s, sql):
+    db = sqlite3.connect(f"file:{s.state}/pushrod.db?mode=ro", uri=True)
+    try:
+        return db.execute(sql).fetchone()[0]
+    finally:
+        db.close()
+
+
+def test_a_replay_begins_a_chain_and_keeps_its_depth():
+    s = Server({"rules/l.lua": '''
+rule "seed" { on = "push", when = "always", run = function(job) end }
+rule "round" { on = "rule:finished", when = "always", run = function(job) job:log("depth " .. job.cause.depth) end }
+'''})
+    s.push(Repository())
+    wait("the event past the bound", lambda: len(deliveries(s, "rule")) == 17)
+    by_depth = {s.get(f"/api/v1/deliveries/{d['id']}")["cause"]["depth"]: d["id"] for d in deliveries(s, "rule")}
+    # The last that ran causes one that is refused, as the first time; that one cannot be run at all.
+    answer, said = replay(s, by_depth[16])
+    assert said == {"round": ["depth 16"]}, said
+    last = wait("what it causes", lambda: len(deliveries(s, "rule")) == 19 and deliveries(s, "rule")[0])
+    assert last["jobs"] == 0 and "the most is 16" in s.get(f"/api/v1/deliveries/{last['id']}")["why"][0]["because"], last
+    for dry in ([], ["--dry-run"]):
+        code, _, err = s.cli("replay", str(by_depth[17]), *dry)
+        assert code == 1 and "number 17 in a row that jobs caused, the most is 16" in err, err
+    # What the original's chain has used up is not the replay's: its root is itself.
+    assert query(s, f"SELECT root FROM delivery WHERE id={last['id']}") == answer["delivery"]
+    assert query(s, f"SELECT root IS NULL FROM delivery WHERE id={answer['delivery']}") == 1
