@@ -46,6 +46,9 @@ static int write_spec(struct buf *out, const struct ruleset *rs, const struct ac
 	const struct rule *rule = x->rule;
 
 	match_event_json(t->match, &event);
+	const struct buf *payload = t->identity.json.len ? &t->identity.json : &t->body;
+	buf_addf(out, "%zu\n", payload->len);
+	buf_add(out, buf_slice(payload));
 	buf_adds(out, "{\"job\":1,\"attempt\":1,\"delivery\":1");
 	add_text(out, "rule", slice_of(rule_name(rule)));
 	add_text(out, "file", slice_of(rule_file(rule)));
@@ -62,8 +65,6 @@ static int write_spec(struct buf *out, const struct ruleset *rs, const struct ac
 	buf_add(out, buf_slice(&event));
 	buf_adds(out, ",\"headers\":");
 	buf_add(out, buf_slice(&t->headers_json));
-	buf_adds(out, ",\"payload\":");
-	buf_add(out, t->identity.json.len ? buf_slice(&t->identity.json) : buf_slice(&t->body));
 	add_secrets(out, rule);
 	add_answers(out, x->answers);
 	buf_addc(out, '}');

@@ -614,7 +614,6 @@ void http_take_over(struct http_request *r, const char *const *headers, struct s
 	if (first.len && c->is_chunked)
 		body.len = (size_t)snprintf(body.base, 24, "%zx\r\n", first.len);
 	if (first.len)
-		if (first.len)
 		memcpy(body.base + body.len, first.ptr, first.len);
 	body.len += first.len;
 	if (first.len && c->is_chunked) {

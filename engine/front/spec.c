@@ -1,4 +1,4 @@
-/* front/spec.c - one JSON object in a sealed memfd. The memory it was written in is wiped: it held secrets. */
+/* front/spec.c - the payload and one JSON object in a sealed memfd (runner/spec.h). The memory it was written in is wiped: it held secrets. */
 #include "front/spec.h"
 
 #include <inttypes.h>
@@ -95,11 +95,10 @@ static void add_payload(struct buf *out, const struct claim *c, const struct rul
 				     .now_ms = c->received_ms };
 
 	view.n_headers = read_headers(kept, headers, COUNT(headers));
-	buf_adds(out, ",\"payload\":");
-	if (p && provider_identify(p, &view, &identity, NULL) == 0 && identity.json.len)
-		buf_add(out, buf_slice(&identity.json));
-	else
-		buf_add(out, view.body);
+	int is_form = p && provider_identify(p, &view, &identity, NULL) == 0 && identity.json.len;
+	struct slice document = is_form ? buf_slice(&identity.json) : view.body;
+	buf_addf(out, "%zu\n", document.len);
+	buf_add(out, document);
 	identity_fini(&identity);
 	json_decref(kept);
 }
@@ -111,6 +110,7 @@ static int write_spec(struct buf *out, const struct claim *c, const struct rules
 
 	if (!rule)
 		return err_set(e, ERR_BUG, "rule '%s' of %s is not in rule set %.12s", c->rule, c->file, c->ruleset);
+	add_payload(out, c, rs);
 	buf_addf(out, "{\"job\":%" PRId64 ",\"attempt\":%d,\"delivery\":%" PRId64 ",\"timeout_ms\":%" PRId64, c->job,
 		 c->attempt, c->delivery, c->timeout_ms);
 	add_text(out, "reason", c->reason);
@@ -135,7 +135,6 @@ static int write_spec(struct buf *out, const struct claim *c, const struct rules
 	add_raw(out, "headers", c->headers_json);
 	if (c->cause_json)
 		add_raw(out, "cause", c->cause_json);
-	add_payload(out, c, rs);
 	add_limits(out, at->limits, at->site_dir);
 	buf_addf(out, ",\"file_bytes\":%lld,\"cpu_seconds\":%" PRId64, STEP_FILE_BYTES, c->timeout_ms / 1000 * STEP_CPUS + STEP_CPUS);
 	if (add_secrets(out, rule, c->trust, at->site_dir, e) < 0)

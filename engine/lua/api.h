@@ -29,7 +29,7 @@ void api_skip_plan(struct attempt *a);
 /* The functions given to job:defer, last first, each on its own; what they raise is noted in the log. */
 void api_run_defers(struct lua_State *lua, struct attempt *a);
 /* Where the event's repository can be cloned from; NULL where it does not tell. Borrowed from the specification. */
-const char *api_clone_url(const struct attempt *a);
+const char *api_clone_url(struct attempt *a);
 /* The event's commit (or REF of URL) to <workspace>/tree (or INTO): what `checkout = true` does before the steps. NULL and 0
  * are the defaults. */
 int api_checkout(struct attempt *a, const char *url, const char *ref, const char *into, int64_t timeout_ms, struct err *e) MUST_USE;

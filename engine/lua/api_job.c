@@ -72,7 +72,7 @@ static int no_field(lua_State *lua)
 		return 1;
 	const char *name = luaL_tolstring(lua, 2, NULL);
 	if (strcmp(name, "payload") == 0) {
-		values_push(lua, json_object_get(a->spec, "payload"));
+		values_push(lua, attempt_payload(a));
 		lua_pushvalue(lua, 2);
 		lua_pushvalue(lua, -2);
 		lua_rawset(lua, 1);
@@ -170,7 +170,7 @@ static int on_get(lua_State *lua)
 	api_enter(lua);
 	const char *text = luaL_checklstring(lua, 2, &len);
 	struct slice path = { text, len };
-	const json_t *at = json_object_get(attempt_of(lua)->spec, "payload");
+	const json_t *at = attempt_payload(attempt_of(lua));
 	luaL_argcheck(lua, len > 0 && len <= PATH_MAX_LENGTH && strlen(text) == len, 2, "a path such as \"a[0].b\" is wanted");
 	while (path.len && !bad)
 		at = descend(at, &path, &bad);

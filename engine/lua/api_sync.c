@@ -19,15 +19,15 @@
 /* ---- checkout ---- */
 
 /* Where the event's repository can be cloned from, by what hosts call it. */
-const char *api_clone_url(const struct attempt *a)
+const char *api_clone_url(struct attempt *a)
 {
 	static const char *const names[] = { "clone_url", "git_http_url", "http_url", "git_url" };
-	const json_t *payload = json_object_get(a->spec, "payload"), *repo = json_object_get(payload, "repository");
 	const char *normalised = json_string_value(json_object_get(json_object_get(a->spec, "event"), "clone_url"));
-	const json_t *project = json_object_get(payload, "project");
 
 	if (normalised)
 		return normalised;
+	const json_t *payload = attempt_payload(a);
+	const json_t *repo = json_object_get(payload, "repository"), *project = json_object_get(payload, "project");
 	for (size_t i = 0; i < COUNT(names); i++) {
 		const char *url = json_string_value(json_object_get(repo, names[i]));
 		if (!url)

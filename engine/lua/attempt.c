@@ -9,6 +9,27 @@
 #include "base/clock.h"
 #include "wire/frame.h"
 
+int attempt_read_spec(struct attempt *a, struct slice bytes, struct err *e)
+{
+	struct slice length, rest;
+	int64_t n;
+	json_error_t bad;
+
+	if (!slice_cut(bytes, '\n', &length, &rest) || slice_to_i64(length, 0, (int64_t)rest.len, &n) < 0)
+		return err_set(e, ERR_BUG, "the specification does not begin with the length of its payload");
+	a->payload_text = slice_upto(rest, (size_t)n);
+	struct slice object = slice_from(rest, (size_t)n);
+	a->spec = json_loadb(object.ptr, object.len, 0, &bad);
+	return a->spec ? 0 : err_set(e, ERR_BUG, "the specification: %s", bad.text);
+}
+
+const json_t *attempt_payload(struct attempt *a)
+{
+	if (!a->payload && a->payload_text.len)
+		a->payload = json_loadb(a->payload_text.ptr, a->payload_text.len, JSON_DECODE_ANY, NULL);
+	return a->payload;
+}
+
 const char *attempt_text(const struct attempt *a, const char *key)
 {
 	const char *s = json_string_value(json_object_get(a->spec, key));

@@ -25,7 +25,9 @@ struct failure {
 
 struct attempt {
 	struct job_inheritance in;
-	json_t *spec;                   /* owned */
+	json_t *spec;                   /* owned; without the payload, see attempt_payload */
+	struct slice payload_text;      /* borrowed from the bytes of the specification, which stay */
+	json_t *payload;                /* owned; NULL until somebody asks */
 	struct journal_writer *w;       /* owned */
 	char *workspace;                /* owned: <state>/workspaces/<job>.<attempt> */
 	char *tree;                     /* owned: the checkout, NULL before */
@@ -47,6 +49,10 @@ struct attempt {
 	json_t *effects;                /* of a rehearsal (lua/effect.h): what would be done; else NULL. Owned */
 };
 
+/* BYTES: runner/spec.h; borrowed for as long as A lives. */
+int attempt_read_spec(struct attempt *a, struct slice bytes, struct err *e) MUST_USE;
+/* The document as received, parsed when it is first asked for. Borrowed from A; NULL where it is no JSON. */
+const json_t *attempt_payload(struct attempt *a);
 struct attempt *attempt_of(struct lua_State *lua);
 const char *attempt_text(const struct attempt *a, const char *key);             /* of the spec; "" where absent */
 int64_t attempt_number(const struct attempt *a, const char *key);

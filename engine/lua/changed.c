@@ -28,9 +28,9 @@ static const char *default_branch(const json_t *payload)
 	return name ? name : text_at(payload, "repository", "mainbranch", "name");
 }
 
-static int options_of(const struct attempt *a, struct changes_options *out, struct err *e)
+static int options_of(struct attempt *a, struct changes_options *out, struct err *e)
 {
-	const json_t *event = json_object_get(a->spec, "event"), *payload = json_object_get(a->spec, "payload");
+	const json_t *event = json_object_get(a->spec, "event"), *payload = attempt_payload(a);
 
 	*out = (struct changes_options){
 		.at = { .url = api_clone_url(a), .ref = text_at(event, "sha", NULL, NULL), .also = text_at(event, "ref", NULL, NULL),

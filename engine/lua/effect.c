@@ -261,17 +261,6 @@ static int confine(struct err *e)
 	return sandbox_enter(nothing) < 0 ? err_errno(e, "the rehearsal cannot be confined") : 0;
 }
 
-static int read_spec(struct attempt *a, struct err *e)
-{
-	CLEANUP(buf_fini) struct buf text = BUF(SPEC_MAX_BYTES);
-	json_error_t bad;
-
-	if (fd_read_all(SPEC_FD, &text, e) < 0)
-		return -1;
-	a->spec = json_loadb(text.ptr ? text.ptr : "", text.len, 0, &bad);
-	return a->spec ? 0 : err_set(e, ERR_BUG, "the specification: %s", bad.text);
-}
-
 /* The environment of all commands, told once. */
 static void note_env(struct attempt *a)
 {
@@ -309,13 +298,14 @@ int effect_main(int argc, char **argv)
 	CLEANUP(fd_closep) int nowhere = open("/dev/null", O_WRONLY | O_APPEND | O_CLOEXEC);
 	struct attempt a = { .in = { .job = 1, .attempt = 1, .control_fd = -1 }, .traceback = BUF(16 << 10), .effects = json_array(),
 			     .workspace = xstrdup("/workspace") };
+	struct buf spec = BUF(SPEC_MAX_BYTES);
 	struct job_result result = { .job = 1, .attempt = 1 };
 	struct err e;
 	int code;
 
 	if (argc != 2 || nowhere < 0)
 		return 2;
-	if (confine(&e) < 0 || read_spec(&a, &e) < 0) {
+	if (confine(&e) < 0 || fd_read_all(SPEC_FD, &spec, &e) < 0 || attempt_read_spec(&a, buf_slice(&spec), &e) < 0) {
 		code = fd_write_all(ROLE_FD, slice_of(e.msg)) < 0 ? 2 : 1;
 	} else {
 		a.w = journal_writer_new(&(struct journal_options){ .fd = nowhere, .job = 1, .attempt = 1 });
@@ -325,7 +315,9 @@ int effect_main(int argc, char **argv)
 		journal_writer_free(a.w);
 	}
 	json_decref(a.spec);
+	json_decref(a.payload);
 	json_decref(a.effects);
+	buf_fini(&spec);
 	free(a.workspace);
 	free(a.tree);
 	buf_fini(&a.traceback);

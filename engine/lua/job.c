@@ -37,20 +37,18 @@ void lua_warm(void)
 	lua_close(state_new(&a));
 }
 
+/* The bytes stay mapped for as long as the process lives: the payload is read from them when it is asked for. */
 static int read_spec(struct attempt *a, struct err *e)
 {
 	struct stat st;
-	json_error_t bad;
 
 	if (!memfd_is_sealed(a->in.spec_fd, SPEC_MAX_BYTES) || fstat(a->in.spec_fd, &st) < 0 || st.st_size == 0)
 		return err_set(e, ERR_BUG, "the specification is no sealed memfd of at most %d bytes", SPEC_MAX_BYTES);
 	void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, a->in.spec_fd, 0);
 	if (bytes == MAP_FAILED)
 		return err_errno(e, "the specification");
-	a->spec = json_loadb(bytes, (size_t)st.st_size, 0, &bad);
-	munmap(bytes, (size_t)st.st_size);
 	close(a->in.spec_fd);
-	return a->spec ? 0 : err_set(e, ERR_BUG, "the specification: %s", bad.text);
+	return attempt_read_spec(a, (struct slice){ bytes, (size_t)st.st_size }, e);
 }
 
 static void add_secrets(struct attempt *a)
@@ -246,6 +244,7 @@ int lua_job_main(const struct job_inheritance *in)
 		workspace_sweep(&a);
 	journal_writer_free(a.w);
 	json_decref(a.spec);
+	json_decref(a.payload);
 	free(a.workspace);
 	free(a.tree);
 	buf_fini(&a.traceback);

@@ -2,6 +2,7 @@
 #include "lua/workspace.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -19,14 +20,12 @@ int workspace_make(struct attempt *a, struct err *e)
 	a->workspace = xprintf("%s/workspaces/%lld.%d", attempt_text(a, "state"), (long long)a->in.job, a->in.attempt);
 	if (dir_make(a->workspace, 0700, e) < 0)
 		return -1;
-	for (size_t i = 0; i < COUNT(below); i++) {
-		CLEANUP(freep) char *path = xprintf("%s/%s", a->workspace, below[i]);
-		if (dir_make(path, 0700, e) < 0)
-			return -1;
-	}
 	int fd = open(a->workspace, O_RDONLY | O_DIRECTORY | O_CLOEXEC);        /* stays open, and the lock with it */
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || chdir(a->workspace) < 0)
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || fchdir(fd) < 0)
 		return err_errno(e, "%s", a->workspace);
+	for (size_t i = 0; i < COUNT(below); i++)
+		if (mkdirat(fd, below[i], 0700) < 0 && errno != EEXIST)
+			return err_errno(e, "%s/%s", a->workspace, below[i]);
 	return 0;
 }
 

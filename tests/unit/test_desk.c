@@ -224,10 +224,13 @@ Test(desk, a_job_goes_to_the_runner_with_all_it_needs_and_its_result_to_the_stor
 	cr_expect(f.n[0] == job && f.n[1] == 1 && f.n[2] == 60000);
 	cr_assert(memfd_is_sealed(f.fds[0], 1 << 20));
 	cr_assert_eq(fd_read_all(f.fds[0], &spec, &e), 0);
-	json_t *s = json_loadb(spec.ptr, spec.len, 0, NULL);
-	cr_assert(s, "%s", buf_cstr(&spec));
+	size_t payload = strtoul(buf_cstr(&spec), NULL, 10), begin = (size_t)slice_chr(buf_slice(&spec), '\n') + 1;
+	json_t *document = json_loadb(spec.ptr + begin, payload, 0, NULL);
+	json_t *s = json_loadb(spec.ptr + begin + payload, spec.len - begin - payload, 0, NULL);
+	cr_assert(s && document, "%s", buf_cstr(&spec));
 	cr_expect_str_eq(json_string_value(json_object_get(s, "source_text")), "rule text");
-	cr_expect_str_eq(json_string_value(json_object_get(json_object_get(s, "payload"), "ref")), "refs/heads/main");
+	cr_expect_str_eq(json_string_value(json_object_get(document, "ref")), "refs/heads/main");
+	json_decref(document);
 	cr_expect_str_eq(json_string_value(json_object_get(s, "state")), place.path);
 	json_decref(s);
 	begin_journal(f.fds[1], job);

@@ -61,8 +61,10 @@ Test(git, the_event_says_what_to_check_out)
 	begin(&t, "");
 	CLEANUP(freep) char *sha = commit_of(&t, "v1");
 	CLEANUP(freep) char *more = xprintf("\"plan\":{\"checkout\":true,\"steps\":[{\"name\":\"look\",\"sh\":\"cat f; git rev-parse HEAD\"}]},"
-		"\"event\":{\"sha\":\"%s\",\"ref\":\"refs/heads/main\"},\"payload\":{\"repository\":{\"clone_url\":\"%s/repo\"}},", sha, t.folder);
+		"\"event\":{\"sha\":\"%s\",\"ref\":\"refs/heads/main\"},", sha);
+	CLEANUP(freep) char *payload = xprintf("{\"repository\":{\"clone_url\":\"%s/repo\"}}", t.folder);
 	t.more = more;
+	t.payload = payload;
 	trial_run(&t, "rule \"r\" { checkout = true, steps = { } }");
 	assert_state(&t, JOB_SUCCEEDED);
 	CLEANUP(freep) char *lines = xprintf("[\"two\",\"%s\"]", sha);
@@ -75,9 +77,10 @@ Test(git, a_commit_that_is_on_a_pull_request_alone_is_found_by_the_ref_of_the_ev
 	struct trial t;
 	begin(&t, "git checkout -q --detach && echo pr >f && git commit -qam pr && git update-ref refs/pull/5/head HEAD && git checkout -q main");
 	CLEANUP(freep) char *sha = commit_of(&t, "refs/pull/5/head");
-	CLEANUP(freep) char *more = xprintf("\"plan\":{},\"event\":{\"sha\":\"%s\",\"ref\":\"refs/pull/5/head\"},"
-		"\"payload\":{\"repository\":{\"clone_url\":\"%s/repo\"}},", sha, t.folder);
+	CLEANUP(freep) char *more = xprintf("\"plan\":{},\"event\":{\"sha\":\"%s\",\"ref\":\"refs/pull/5/head\"},", sha);
+	CLEANUP(freep) char *payload = xprintf("{\"repository\":{\"clone_url\":\"%s/repo\"}}", t.folder);
 	t.more = more;
+	t.payload = payload;
 	trial_run(&t, RULE("job:checkout() assert(job:sh('cat f', { capture = true }).out == 'pr\\n')"));
 	assert_state(&t, JOB_SUCCEEDED);
 	trial_end(&t);

@@ -26,6 +26,7 @@
 struct trial {
 	/* set before a run; trial_begin says 1, NULL, -1, 60000 */
 	int job;
+	const char *payload;            /* the document as received; NULL: a small one */
 	const char *more;               /* members of the spec, with a comma behind; NULL: an empty plan */
 	int cancel_after_ms;            /* -1: no cancel */
 	int deadline_ms;                /* then it is killed, as the runner does */
@@ -74,15 +75,14 @@ TRIAL void trial_end(struct trial *t)
 
 TRIAL void trial_spec(const struct trial *t, const char *lua, struct buf *out)
 {
-	buf_addf(out, "{\"job\":%d,\"attempt\":1,\"delivery\":3,\"reason\":\"\",\"rule\":\"r\",\"file\":\"rules/r.lua\",\"cell\":\"\","
+	const char *payload = t->payload ? t->payload : "{\"a\":{\"b\":[1,null,3],\"x.y\":[{\"z\":5}]},\"n\":null,\"big\":9007199254740993}";
+	buf_addf(out, "%zu\n%s{\"job\":%d,\"attempt\":1,\"delivery\":3,\"reason\":\"\",\"rule\":\"r\",\"file\":\"rules/r.lua\",\"cell\":\"\","
 		 "\"url\":\"http://x/jobs/7\",\"modules\":{\"words\":\"return { hello = 'hello from a module' }\",\"me\":\"require 'me'\"},"
 		 "\"headers\":{\"x-event\":\"push\"},\"secrets\":{\"key\":\"s3cr3t-value\"},\"timeout_ms\":60000,\"roots\":[\"%s/www\"],"
-		 "\"state\":\"%s/state\",\"site\":\"%s\",", t->job, t->folder, t->folder, t->folder);
+		 "\"state\":\"%s/state\",\"site\":\"%s\",", strlen(payload), payload, t->job, t->folder, t->folder, t->folder);
 	buf_adds(out, t->more ? t->more : "\"plan\":{},");
 	if (!t->more || !strstr(t->more, "\"event\""))
 		buf_adds(out, "\"event\":{\"event\":\"push\",\"branch\":\"main\",\"sha\":\"0000000000000000000000000000000000000000\"},");
-	if (!t->more || !strstr(t->more, "\"payload\""))
-		buf_adds(out, "\"payload\":{\"a\":{\"b\":[1,null,3],\"x.y\":[{\"z\":5}]},\"n\":null,\"big\":9007199254740993},");
 	if (!t->more || !strstr(t->more, "\"file_urls\""))
 		buf_adds(out, "\"file_urls\":true,");
 	buf_adds(out, "\"source_text\":");
