@@ -7,7 +7,7 @@
 #define BODY_WAY_MAX (64u << 20)                /* bytes on their way there and back; what is past it is told to come again */
 
 struct bodies;
-struct body_work {                              /* embed as the first member */
+struct body_work {                              /* embed it */
 	struct mail mail;
 	struct mailbox *home;                   /* of the loop that it comes back to */
 	void (*judge)(struct body_work *w);     /* on the thread */

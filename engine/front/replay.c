@@ -16,6 +16,7 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "front/answer.h"
+#include "front/bodies.h"
 #include "front/chain.h"
 #include "front/desk.h"
 #include "front/edition.h"
@@ -38,6 +40,7 @@
 
 struct replay {
 	struct submit submit;           /* first: its mail is ours */
+	struct body_work work;          /* of a large body */
 	struct loop *loop;
 	struct edition *edition;
 	struct http_ticket *ticket;
@@ -234,6 +237,44 @@ static void fill(struct replay *t, const struct http_request *r, struct ask *q)
 	q->read.json = (struct buf){ .max = 0 };
 }
 
+static struct replay *replay_of_work(struct body_work *w)
+{
+	return (struct replay *)((char *)w - offsetof(struct replay, work));
+}
+
+static void judge_large(struct body_work *w)
+{
+	judge(replay_of_work(w));
+}
+
+static void on_judged(struct body_work *w)
+{
+	struct replay *t = replay_of_work(w);
+	struct http_request *r = http_unpark(t->ticket);
+
+	if (r)
+		answer(t, r);
+	else
+		replay_free(t);         /* who asked has left, and nothing is stored: it may be asked for again */
+}
+
+/* T, and R with it, go to the thread of large bodies; or R is told to come again. */
+static void send_large(struct replay *t, struct http_request *r)
+{
+	static const char *const headers[] = { "retry-after", "5", NULL };
+	struct bodies *b = t->loop->front->bodies;
+	size_t bytes = t->submit.body.len;
+
+	if (bodies_reserve(b, bytes) < 0) {
+		answer_problem(r, 503, "Service Unavailable", "too many large deliveries at once", headers);
+		replay_free(t);
+		return;
+	}
+	t->ticket = http_park(r);
+	t->work = (struct body_work){ .home = http_loop_mailbox(t->loop->http), .judge = judge_large, .judged = on_judged };
+	bodies_send(b, bytes, &t->work);
+}
+
 static void on_kept(struct http_request *r, struct ask *q)
 {
 	struct replay *t = q->arg;
@@ -243,13 +284,15 @@ static void on_kept(struct http_request *r, struct ask *q)
 	if (!t->kept->has_body) {
 		ask_answer_gone(r, "the body of this delivery is no longer kept");
 		replay_free(t);
-		return;
-	}
-	if (t->source)
-		judge(t);
-	else
+	} else if (!t->source) {
 		snprintf(t->refusal, sizeof t->refusal, "'%.100s' is no source of the rules in force", t->kept->source);
-	answer(t, r);
+		answer(t, r);
+	} else if (t->submit.body.len > BODY_LOOP_BYTES) {
+		send_large(t, r);
+	} else {
+		judge(t);
+		answer(t, r);
+	}
 }
 
 void replay_delivery(const struct call *c)

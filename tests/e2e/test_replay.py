@@ -28,9 +28,10 @@ def replay(s, id, *args, code=0):
     got, out, err = s.cli("replay", str(id), "--json", *args)
     assert got == code, (got, out, err)
     answer = json.loads(out)
-    for m in answer["matched"]:
+    started = [m for m in answer["matched"] if "job" in m]
+    for m in started:
         s.finished(m["job"])
-    return answer, {m["rule"]: s.lines(m["job"]) for m in answer["matched"]}
+    return answer, {m["rule"]: s.lines(m["job"]) for m in started}
 
 
 INNER = '''
@@ -131,3 +132,14 @@ rule "round" { on = "rule:finished", when = "always", run = function(job) job:lo
     # What the original's chain has used up is not the replay's: its root is itself.
     assert query(s, f"SELECT root FROM delivery WHERE id={last['id']}") == answer["delivery"]
     assert query(s, f"SELECT root IS NULL FROM delivery WHERE id={answer['delivery']}") == 1
+
+
+def test_a_large_body_is_run_again():
+    s = Server({"rules/r.lua": 'rule "r" { on = "push", when = { branch = "main" }, run = function(job) job:log("%d", #job.payload.pad) end }\n'})
+    sent = json.dumps({"ref": "refs/heads/main", "repository": {"full_name": "acme/mono"}, "commits": [], "pad": "x" * (1 << 20)}).encode()
+    status, first = s.deliver(sent)
+    assert status == 202, first
+    answer, said = replay(s, first["delivery"])
+    assert said == {"r": [str(1 << 20)]}, said
+    assert s.request("GET", f"/api/v1/deliveries/{answer['delivery']}/body")[2] == sent
+    assert replay(s, answer["delivery"], "--dry-run", "--rule", "r")[0]["matched"] == [{"rule": "r", "cell": ""}]
