@@ -243,6 +243,7 @@ function secret(name) end
 ---@field headers table<string, string> of the delivery's request
 ---@field cause table? where a job caused the event (`job:`, `rule:`, `local:`): its rule, job, delivery, state, outputs, depth, event
 ---@field matrix table<string, string|number|boolean>? the values of this job's cell, where the rule has a matrix
+---@field replay { delivery: integer }? where the delivery is a replay: the one that came first, also for a replay of a replay. (job.replay or job).delivery is the same number however often it is run
 ---@field rule string the rule's name
 ---@field id integer the job's number
 ---@field attempt integer 1, 2, …

@@ -73,6 +73,8 @@ const struct job_word job_data[] = {
 	{ "headers", "table<string, string>", "of the delivery's request" },
 	{ "cause", "table?", "where a job caused the event (`job:`, `rule:`, `local:`): its rule, job, delivery, state, outputs, depth, event" },
 	{ "matrix", "table<string, string|number|boolean>?", "the values of this job's cell, where the rule has a matrix" },
+	{ "replay", "{ delivery: integer }?", "where the delivery is a replay: the one that came first, also for a replay of a replay."
+	  " (job.replay or job).delivery is the same number however often it is run" },
 	{ "rule", "string", "the rule's name" },
 	{ "id", "integer", "the job's number" },
 	{ "attempt", "integer", "1, 2, …" },

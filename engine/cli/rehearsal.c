@@ -65,6 +65,8 @@ static int write_spec(struct buf *out, const struct ruleset *rs, const struct ac
 	buf_add(out, buf_slice(&event));
 	buf_adds(out, ",\"headers\":");
 	buf_add(out, buf_slice(&t->headers_json));
+	if (t->cause)
+		buf_addf(out, ",\"cause\":%s", t->cause);
 	add_secrets(out, rule);
 	add_answers(out, x->answers);
 	buf_addc(out, '}');

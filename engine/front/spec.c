@@ -135,6 +135,8 @@ static int write_spec(struct buf *out, const struct claim *c, const struct rules
 	add_raw(out, "headers", c->headers_json);
 	if (c->cause_json)
 		add_raw(out, "cause", c->cause_json);
+	if (c->original)
+		buf_addf(out, ",\"replay\":{\"delivery\":%" PRId64 "}", c->original);
 	add_limits(out, at->limits, at->site_dir);
 	buf_addf(out, ",\"file_bytes\":%lld,\"cpu_seconds\":%" PRId64, STEP_FILE_BYTES, c->timeout_ms / 1000 * STEP_CPUS + STEP_CPUS);
 	if (add_secrets(out, rule, c->trust, at->site_dir, e) < 0)

@@ -91,6 +91,7 @@ void api_push_job(lua_State *lua, struct attempt *a)
 {
 	static const char *const data[][2] = { { "event", "event" }, { "headers", "headers" }, { "rule", "rule" }, { "id", "job" },
 		{ "attempt", "attempt" }, { "url", "url" }, { "delivery", "delivery" } };
+	static const char *const seldom[] = { "cause", "replay" };
 
 	lua_newtable(lua);
 	for (size_t i = 0; i < COUNT(data); i++) {
@@ -99,10 +100,11 @@ void api_push_job(lua_State *lua, struct attempt *a)
 	}
 	values_push(lua, json_object_get(json_object_get(a->spec, "plan"), "matrix"));
 	lua_setfield(lua, -2, "matrix");
-	if (json_object_get(a->spec, "cause")) {
-		values_push(lua, json_object_get(a->spec, "cause"));
-		lua_setfield(lua, -2, "cause");
-	}
+	for (size_t i = 0; i < COUNT(seldom); i++)
+		if (json_object_get(a->spec, seldom[i])) {
+			values_push(lua, json_object_get(a->spec, seldom[i]));
+			lua_setfield(lua, -2, seldom[i]);
+		}
 	if (a->tree) {
 		lua_pushstring(lua, a->tree);
 		lua_setfield(lua, -2, "tree");

@@ -6,6 +6,7 @@
  *  "source_text":"…the rule file's Lua…", "modules":{"name":"Lua text"},
  *  "plan":{…},                     rules/ruleset.h rule_plan_json: steps, env, matrix, checkout, secrets
  *  "event":{…normalised…}, "headers":{…}, "cause":{…} (where a job caused the event),
+ *  "replay":{"delivery":3},        where its delivery repeats another: the first of all
  *  "residue":{…},                  where the rule says paths_from = "git": what the job decides (rules/residue.h)
  *  "limited":false,                 a stranger's event: no secrets, and refused where its steps could not be confined
  *  "secrets":{"name":"value"},     those that the rule names, and no other

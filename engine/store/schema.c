@@ -93,6 +93,12 @@ static const char *const steps[] = {
 
 	/* 5: the part of a rule's when that its job decides */
 	"ALTER TABLE job ADD COLUMN residue TEXT NOT NULL DEFAULT '';",
+
+	/* 6: of a replay the delivery that was the first of all, which stays known when those between are gone */
+	"ALTER TABLE facet ADD COLUMN original INTEGER;"
+	"WITH RECURSIVE up(d, o) AS (SELECT delivery, replay_of FROM facet WHERE replay_of IS NOT NULL UNION ALL"
+	" SELECT up.d, f.replay_of FROM up JOIN facet f ON f.delivery=up.o WHERE f.replay_of IS NOT NULL)"
+	" UPDATE facet SET original=u.o FROM (SELECT d, min(o) AS o FROM up GROUP BY d) u WHERE u.d=facet.delivery;",
 };
 
 int schema_version(void)

@@ -33,8 +33,9 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_BODY_ADD] = "INSERT INTO body(delivery, data) VALUES(?1, ?2)",
 	[SQL_SAME_FIND] = "SELECT id FROM delivery WHERE digest=?1 AND source=?2 AND id<?3 ORDER BY id LIMIT 1",
 	[SQL_FACET_ADD] =
-		"INSERT INTO facet(delivery, source, event, action, received_ms, replay_of, same_as, repo, branch)"
-		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, CAST(json_extract(?8, '$.repo') AS TEXT), CAST(json_extract(?8, '$.branch') AS TEXT))",
+		"INSERT INTO facet(delivery, source, event, action, received_ms, replay_of, same_as, repo, branch, original)"
+		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, CAST(json_extract(?8, '$.repo') AS TEXT), CAST(json_extract(?8, '$.branch') AS TEXT), ?9)",
+	[SQL_ORIGINAL] = "SELECT coalesce((SELECT original FROM facet WHERE delivery=?1), ?1)",
 	[SQL_RULESET_USE] =
 		"INSERT INTO ruleset(sha, deliveries) VALUES(?1, 1) ON CONFLICT(sha) DO UPDATE SET deliveries=deliveries+1",
 	[SQL_QUEUE_FIND] = "SELECT id, lim, head FROM queue WHERE key=?1",
@@ -57,8 +58,9 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_QUEUE_TAKE] = "UPDATE queue SET running=running+1, head=?2 WHERE id=?1",
 	[SQL_CLAIM_ROW] =
 		"SELECT r.name, r.file, r.cell, d.ruleset, s.name, d.event_json, d.headers, d.received_ms, j.timeout_ms,"
-		" j.delivery, b.data, p.reason, j.trust, d.cause, j.residue FROM job j JOIN rule r ON r.id=j.rule JOIN delivery d ON d.id=j.delivery"
-		" JOIN source s ON s.id=d.source LEFT JOIN body b ON b.delivery=d.id"
+		" j.delivery, b.data, p.reason, j.trust, d.cause, j.residue, f.original"
+		" FROM job j JOIN rule r ON r.id=j.rule JOIN delivery d ON d.id=j.delivery"
+		" JOIN source s ON s.id=d.source JOIN facet f ON f.delivery=d.id LEFT JOIN body b ON b.delivery=d.id"
 		" LEFT JOIN attempt p ON p.job=j.id AND p.n=?2-1 WHERE j.id=?1",
 
 	[SQL_STARTED] = "UPDATE attempt SET confinement=?3 WHERE job=?1 AND n=?2 AND state=4",

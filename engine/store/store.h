@@ -81,6 +81,7 @@ struct submit {
 	enum store_outcome outcome;     /* OK, DUPLICATE, UNKNOWN */
 	int64_t delivery;
 	int64_t same_as;                /* the first delivery with this digest, under another key; 0: none is kept */
+	int64_t original;               /* of a replay: the first of all that it repeats; 0: it is no replay */
 	char *first_jobs_json;          /* DUPLICATE: [{"rule":…,("cell":…,)"job":…}] of the first one */
 };
 /* When a job of it is claimed at once, body, event_json and headers_json move on into the claim: after the reply they may
@@ -97,6 +98,7 @@ struct claim {
 	char *rule, *file, *cell, *ruleset, *source, *event_json, *headers_json, *cause_json;   /* cause_json: or NULL */
 	struct buf body;
 	int64_t timeout_ms, received_ms;
+	int64_t original;               /* as above */
 	enum job_trust trust;
 	char *residue_json;             /* "" for nothing */
 	char *reason;                   /* why a second attempt, "" for the first */

@@ -301,14 +301,17 @@ static enum db_rc add_facet(struct writer *w, struct submit *r, int64_t source)
 {
 	enum db_rc rc = DB_OK;
 
-	r->same_as = 0;
-	if (r->has_digest && !r->replay_of)
+	r->same_as = r->original = 0;
+	if (r->replay_of)
+		rc = db_int(&w->db, SQL_ORIGINAL, VALUES(INT(r->replay_of)), &r->original);
+	else if (r->has_digest)
 		rc = db_int(&w->db, SQL_SAME_FIND, VALUES(BLOB(digest_of(r)), INT(source), INT(r->delivery)), &r->same_as);
 	if (rc < DB_OK)
 		return rc;
 	return db_run(&w->db, SQL_FACET_ADD,
 		      VALUES(INT(r->delivery), INT(source), TEXT(r->event), TEXT(r->action), INT(r->received_ms),
-			     INT_OR_NULL(r->replay_of), INT_OR_NULL(r->same_as), TEXT(r->summary_json)));
+			     INT_OR_NULL(r->replay_of), INT_OR_NULL(r->same_as), TEXT(r->summary_json),
+			     INT_OR_NULL(r->original)));
 }
 
 static enum db_rc submit_rows(struct writer *w, struct submit *r)
@@ -606,7 +609,7 @@ static struct claim *claim_from_submit(struct writer *w, size_t i, const struct 
 		.job = j->job, .delivery = s->delivery, .attempt = w->claimed[i].attempt, .rule = xstrdup(j->rule),
 		.file = xstrdup(j->file), .cell = xstrdup(j->cell ? j->cell : ""), .ruleset = xstrdup(s->ruleset),
 		.source = xstrdup(s->source), .timeout_ms = j->timeout_ms, .trust = j->trust, .received_ms = s->received_ms, .reason = xstrdup(""),
-		.residue_json = xstrdup(j->residue_json ? j->residue_json : ""),
+		.residue_json = xstrdup(j->residue_json ? j->residue_json : ""), .original = s->original,
 	};
 	if (next && next->from == s) {
 		c->event_json = xstrdup(s->event_json);
@@ -646,6 +649,7 @@ static struct claim *claim_from_row(sqlite3_stmt *row, const struct claimed *tak
 	c->trust = (enum job_trust)sqlite3_column_int(row, 12);
 	c->cause_json = column_text(row, 13);
 	c->residue_json = slice_dup(column_slice(row, 14));
+	c->original = sqlite3_column_int64(row, 15);
 	return c;
 }
 

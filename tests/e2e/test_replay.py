@@ -143,3 +143,21 @@ def test_a_large_body_is_run_again():
     assert said == {"r": [str(1 << 20)]}, said
     assert s.request("GET", f"/api/v1/deliveries/{answer['delivery']}/body")[2] == sent
     assert replay(s, answer["delivery"], "--dry-run", "--rule", "r")[0]["matched"] == [{"rule": "r", "cell": ""}]
+
+
+def test_a_job_knows_what_it_repeats():
+    s = Server({"rules/r.lua": '''rule "r" { on = "push", when = "always", run = function(job)
+  job:log("%s %d", job.replay and tostring(job.replay.delivery), (job.replay or job).delivery)
+end }
+rule "next" { on = "rule:succeeded", when = { rule = "r" }, run = function(job) job:log("%s %d", tostring(job.replay), job.cause.delivery) end }
+'''})
+    first = s.push(Repository())["matched"][0]["job"]
+    ended(s, "next")
+    assert s.lines(first) == ["nil 1"]
+    answer, said = replay(s, 1)
+    assert said == {"r": ["1 1"]}, said
+    answer, said = replay(s, answer["delivery"])
+    assert said == {"r": ["1 1"]}, "the first of all"
+    # What it causes is no replay itself, and finds it by its cause.
+    job = ended(s, "next", 3)[-1]
+    assert s.lines(job["id"]) == [f"nil {answer['delivery']}"], s.lines(job["id"])

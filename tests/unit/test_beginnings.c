@@ -1,5 +1,5 @@
 /* store: how a new job begins. It is queued, unless `once` has met its key (skipped), or its event is a stranger's
- * (awaiting_approval). */
+ * (awaiting_approval); and it knows what its delivery repeats. */
 #include <sched.h>
 #include <sqlite3.h>
 
@@ -201,6 +201,82 @@ Test(approval, what_is_limited_says_so_in_its_claim_also_after_a_restart)
 	cr_assert_eq(c->trust, TRUST_LIMITED);
 	claim_free(c);
 	KIT_SAYS(&k, "\"forks\":\"limited\"", .what = READ_JOB, .a = 2);
+	kit_fini(&k);
+	no_leaks();
+}
+
+/* A delivery that repeats OF, with one job in a queue of its own. */
+static void again(struct kit *k, int64_t of)
+{
+	CLEANUP(freep) char *key = xprintf("replay-%lld-%lld", (long long)of, (long long)mono_us());
+	struct submit *s = kit_push(k, key, 1);
+
+	free(s->jobs[0].queue);
+	s->jobs[0].queue = xstrdup(key);
+	s->replay_of = of;
+	cr_assert_eq(kit_submit(k, s), STORE_OK);
+	submit_free(s);
+}
+
+static void claim_says(struct kit *k, int64_t delivery, int64_t original)
+{
+	struct claim *c = kit_claim(k);
+
+	cr_assert_eq(c->delivery, delivery);
+	cr_assert_eq(c->original, original, "delivery %lld: %lld", (long long)delivery, (long long)c->original);
+	claim_free(c);
+}
+
+Test(replay, a_job_of_a_replay_knows_the_first_of_all)
+{
+	struct kit k;
+
+	kit_init(&k);
+	kit_open(&k, 20);
+	store_recover_done(k.store);
+	again(&k, 0);
+	claim_says(&k, 1, 0);
+	again(&k, 1);
+	claim_says(&k, 2, 1);
+	again(&k, 2);
+	claim_says(&k, 3, 1);
+	raw_exec(&k, "DELETE FROM facet WHERE delivery<3");     /* past their time */
+	again(&k, 3);
+	claim_says(&k, 4, 1);
+	again(&k, 2);
+	claim_says(&k, 5, 2);
+	KIT_SAYS(&k, "\"replay_of\":3,", .what = READ_DELIVERY, .a = 4);
+	/* One that waits through a restart is claimed from its row. */
+	kit_close(&k);
+	kit_open(&k, 20);
+	again(&k, 4);
+	kit_close(&k);
+	kit_open(&k, 20);
+	store_recover_done(k.store);
+	claim_says(&k, 6, 1);
+	kit_fini(&k);
+	no_leaks();
+}
+
+Test(replay, the_first_of_all_is_worked_out_for_what_was_stored_before_it_was_kept)
+{
+	static const int64_t first[] = { 0, 1, 1, 1, 0, 5 };
+	struct kit k;
+
+	kit_init(&k);
+	kit_open(&k, 20);
+	again(&k, 0);
+	again(&k, 1);
+	again(&k, 2);
+	again(&k, 1);
+	again(&k, 0);
+	again(&k, 5);
+	kit_close(&k);
+	raw_exec(&k, "ALTER TABLE facet DROP COLUMN original; PRAGMA user_version=5");
+	kit_open(&k, 20);
+	store_recover_done(k.store);
+	for (size_t i = 0; i < COUNT(first); i++)
+		claim_says(&k, (int64_t)i + 1, first[i]);
 	kit_fini(&k);
 	no_leaks();
 }

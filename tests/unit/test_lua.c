@@ -308,6 +308,11 @@ Test(lua, get_walks_the_payload_and_has_a_default)
 			 "assert(job:get('n', false) == false and job:get('big') == 9007199254740993 and #job:get('a.b') == 3)\n"
 			 "assert(job.headers['x-event'] == 'push' and job.delivery == 3 and job.rule == 'r' and job.tree == nil)"));
 	assert_state(&t, JOB_SUCCEEDED);
+	trial_run(&t, RULE("assert(job.replay == nil and (job.replay or job).delivery == 3)"));
+	assert_state(&t, JOB_SUCCEEDED);
+	t.more = "\"plan\":{},\"replay\":{\"delivery\":2},";
+	trial_run(&t, RULE("assert(job.replay.delivery == 2 and job.delivery == 3 and (job.replay or job).delivery == 2)"));
+	assert_state(&t, JOB_SUCCEEDED);
 	trial_end(&t);
 }
 
