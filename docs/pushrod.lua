@@ -123,6 +123,12 @@ function secret(name) end
 ---@field [1] pushrod.Secret a secret
 ---@field not_after? string the last day on which it is good
 
+---@class pushrod.queue
+---@field limit? integer how many of its jobs run at one time; 1 unless said
+---@field busy? "wait"|"latest"|"cancel"|"skip" what becomes of one more job: "wait" (unless said): all wait, in the order of arrival; "latest": only the newest waits; "cancel": likewise, and what runs is cancelled for it; "skip": it ends skipped
+---@field debounce? string a job waits this long for a further push of the same repository and ref, which then becomes one job with it
+---@field max_wait? string the most of that from the first push on; ten times debounce unless said, and never less than it
+
 ---@class pushrod.rule
 ---@field on? pushrod.EventName|(pushrod.EventName)[] the events it listens to; a rule has this, or cron, or both
 ---@field when? "always"|pushrod.when|pushrod.when[] what must hold of them; "always" for all of them; to be written wherever on is
@@ -132,6 +138,7 @@ function secret(name) end
 ---@field matrix? table<string, any>[]|table<string, (string|number|boolean)[]> one job for each cell: a list of cells, each perhaps with a `when`, or a product of values
 ---@field paths_from? "git" "git": the changed files of a new branch, a force push, a tag or a pull request are found out when the job starts, before its checkout, and `paths` is decided by them; they are in job.event.paths
 ---@field once? pushrod.rule.once a second event with the same key ends skipped, naming the first one's job, however that ended; each cell of a matrix by itself
+---@field queue? pushrod.rule.queue|string which of its jobs wait for which: by a key, or with other rules in a queue that pushrod.lua declares; without it, one job of each cell runs at a time
 ---@field forks? "approve"|"limited"|"trust"|"ignore" a request from a fork, or from nobody knows where, waits for an approval unless said; "limited": runs without secrets, and only where its steps are confined; "trust": as any other; "ignore": not at all
 ---@field timeout? string the most that a job may take
 ---@field env? table<string, string> environment of all steps; {field} is the event's
@@ -150,6 +157,13 @@ function secret(name) end
 ---@class pushrod.rule.once
 ---@field key string what is to be met only once; {field} is the event's
 ---@field within string how long the first one is remembered
+
+---@class pushrod.rule.queue
+---@field key? string jobs with the same key (and the same cell of a matrix) are in each other's way; {field} is the event's; without it, all jobs of the rule
+---@field limit? integer how many of its jobs run at one time; 1 unless said
+---@field busy? "wait"|"latest"|"cancel"|"skip" what becomes of one more job: "wait" (unless said): all wait, in the order of arrival; "latest": only the newest waits; "cancel": likewise, and what runs is cancelled for it; "skip": it ends skipped
+---@field debounce? string a job waits this long for a further push of the same repository and ref, which then becomes one job with it
+---@field max_wait? string the most of that from the first push on; ten times debounce unless said, and never less than it
 
 ---@class pushrod.rule.steps
 ---@field [1] string|nil its name in the log
@@ -353,6 +367,11 @@ function config(what) end
 ---@param name string
 ---@return fun(what: pushrod.source)
 function source(name) end
+
+---where jobs of several rules wait for each other; a rule writes queue = "production"
+---@param name string
+---@return fun(what: pushrod.queue)
+function queue(name) end
 
 ---which events cause which work
 ---@param name string

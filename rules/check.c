@@ -127,7 +127,7 @@ static enum node_kind lua_kind(enum schema_kind kind)
 	switch (kind) {
 	case SCHEMA_STRING: case SCHEMA_DURATION: case SCHEMA_SIZE: case SCHEMA_WORD: case SCHEMA_DATE: case SCHEMA_ADDRESS:
 	case SCHEMA_PATH: case SCHEMA_NAME: case SCHEMA_TEMPLATE: case SCHEMA_PROVIDER: case SCHEMA_EVENT:
-	case SCHEMA_CRON:
+	case SCHEMA_CRON: case SCHEMA_QUEUE:
 		return NODE_STRING;
 	case SCHEMA_INTEGER:
 		return NODE_INTEGER;
@@ -212,6 +212,16 @@ static int is_one_of(struct slice s, const char *const *words)
 	return 0;
 }
 
+static void say_no_such_time(struct checker *c, const char *key, const struct schema_type *t, const struct node *n)
+{
+	CLEANUP(buf_fini) struct buf bounds = BUF(BUF_UNLIMITED);
+
+	schema_add_duration(t->min, &bounds);
+	buf_adds(&bounds, " and ");
+	schema_add_duration(t->max, &bounds);
+	check_say(c, n, "E104", "%s: \"" SLICE_FMT "\" is not between %s", key, SLICE_ARG(n->text), buf_cstr(&bounds));
+}
+
 static void check_measure(struct checker *c, const char *key, const struct schema_type *t, const struct node *n)
 {
 	int64_t v;
@@ -221,8 +231,7 @@ static void check_measure(struct checker *c, const char *key, const struct schem
 	if (bad < 0)
 		say_type(c, key, (struct schema_type[]){ *t, { 0 } }, n);
 	else if ((v < t->min || v > t->max) && is_duration)
-		check_say(c, n, "E104", "%s: \"" SLICE_FMT "\" is not between %lld and %lld seconds", key, SLICE_ARG(n->text),
-			  (long long)t->min / 1000, (long long)t->max / 1000);
+		say_no_such_time(c, key, t, n);
 	else if (v < t->min || v > t->max)
 		check_say(c, n, "E104", "%s: \"" SLICE_FMT "\" is less than %lld bytes", key, SLICE_ARG(n->text), (long long)t->min);
 }
@@ -282,10 +291,14 @@ static void check_string(struct checker *c, const char *key, const struct schema
 		check_event(c, n);
 	else if (t->kind == SCHEMA_CRON)
 		check_cron(c, key, n);
+	else if (t->kind == SCHEMA_QUEUE)
+		check_queue_name(c, n);
+	else if ((t->kind == SCHEMA_STRING || t->kind == SCHEMA_TEMPLATE) && (int64_t)n->text.len < t->min)
+		check_say(c, n, "E104", "%s: the string is empty", key);
+	else if (t->kind == SCHEMA_TEMPLATE && t->max && (int64_t)n->text.len > t->max)
+		check_say(c, n, "E104", "%s: the string has %zu bytes, the most is %lld", key, n->text.len, (long long)t->max);
 	else if (t->kind == SCHEMA_TEMPLATE)
 		check_template(c, n);
-	else if (t->kind == SCHEMA_STRING && (int64_t)n->text.len < t->min)
-		check_say(c, n, "E104", "%s: the string is empty", key);
 	else if ((t->kind == SCHEMA_DATE && !is_date(n->text)) || (t->kind == SCHEMA_ADDRESS && !is_address(n->text)) ||
 		 (t->kind == SCHEMA_PATH && !is_url_path(n->text)))
 		say_type(c, key, (struct schema_type[]){ *t, { 0 } }, n);
@@ -434,6 +447,8 @@ static void check_table(struct checker *c, const char *what, const struct schema
 	}
 	if (strcmp(what, "steps") == 0)
 		check_step(c, n);
+	else if (strcmp(what, "queue") == 0)
+		check_queue(c, n);
 }
 
 /* ---- declarations ---- */
@@ -483,11 +498,19 @@ static void check_rule(struct checker *c, const struct check_decl *d, const stru
 	int has_steps = node_get(d->value, "steps") || has_unknown_near(t, d->value, "steps");
 
 	check_loop(c, node_get(d->value, "when"));
+	check_queue_use(c, d->value);
 	if (has_run && has_steps)
 		say_decl(c, d, "E109", "rule '" SLICE_FMT "' has both run and steps: it can have only one", SLICE_ARG(d->name));
 	else if (!has_run && !has_steps)
 		say_decl(c, d, "E109", "rule '" SLICE_FMT "' does nothing: give it steps = { … } or run = function(job) … end",
 			 SLICE_ARG(d->name));
+}
+
+/* What rules and addresses name. */
+static void check_settings_name(struct checker *c, const struct check_decl *d)
+{
+	if (!schema_name_is_valid(d->name))
+		say_decl(c, d, "E104", "a " SLICE_FMT "'s name is made of letters, digits, '.', '_' and '-'", SLICE_ARG(d->kind));
 }
 
 static void check_source_decl(struct checker *c, const struct check_decl *d, const struct schema_table *t)
@@ -496,9 +519,8 @@ static void check_source_decl(struct checker *c, const struct check_decl *d, con
 	int has_secret = node_get(d->value, "secret") || has_unknown_near(t, d->value, "secret");
 	int has_provider = node_get(d->value, "provider") || has_unknown_near(t, d->value, "provider");
 
-	if (!schema_name_is_valid(d->name))
-		say_decl(c, d, "E104", "a source's name is made of letters, digits, '.', '_' and '-'");
-	else if (is_one_of(d->name, schema_reserved_sources))
+	check_settings_name(c, d);
+	if (is_one_of(d->name, schema_reserved_sources))
 		say_decl(c, d, "E104", "'" SLICE_FMT "' is a word of the language and cannot be a source's name", SLICE_ARG(d->name));
 	if (!is_open && !has_provider)
 		say_decl(c, d, "E102", "source '" SLICE_FMT "' has no provider: write provider = \"github\", or auth = \"none\"",
@@ -555,8 +577,10 @@ static void check_decl(struct checker *c, const struct check_decl *d)
 	if (is_rule) {
 		check_causes(c, d, s->table);
 		check_rule(c, d, s->table);
-	} else if (s->has_name) {
+	} else if (strcmp(s->kind, "source") == 0) {
 		check_source_decl(c, d, s->table);
+	} else if (s->has_name) {
+		check_settings_name(c, d);
 	}
 }
 

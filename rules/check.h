@@ -26,15 +26,22 @@ struct check_source {                   /* a source that pushrod.lua declares */
 	struct slice name;
 	const struct provider *provider;        /* NULL: none, or one that did not compile; its events are then unknown */
 };
+struct check_queue {                    /* a queue that pushrod.lua declares */
+	struct slice name;
+	int line, col;
+	const struct node *value;       /* NULL: none, which eval has reported */
+};
 /* 0: there is a secret of that NAME; -1: *why says where it was looked for. */
 typedef int check_secret_fn(const char *name, void *arg, struct err *why);
 struct check_context {                  /* what other files say */
 	const struct check_source *sources;
 	size_t n_sources;
+	const struct check_queue *queues;
+	size_t n_queues;
 	const char *const *providers;   /* names of all providers, NULL-ended; NULL: do not check */
 	check_secret_fn *secret_find;   /* NULL: do not check */
 	void *secret_arg;
-	int sources_unknown;            /* pushrod.lua has errors: do not hold a missing source against a rule */
+	int sources_unknown;            /* pushrod.lua has errors: do not hold a missing source or queue against a rule */
 };
 
 /* The alternative of TYPES that a value is meant to be, or NULL. Of two that are tables, the one without keys is the list. */

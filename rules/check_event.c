@@ -142,6 +142,21 @@ int check_events_have(const struct checker *c, uint64_t fields)
 	return c->on->n_items == 0;
 }
 
+int check_hears(const struct checker *c, struct slice word, const char *kind)
+{
+	struct slice source, event;
+	size_t n;
+
+	if (!slice_cut(word, ':', &source, &event))
+		return slice_eq(head_of(word), slice_of(kind));
+	const struct check_source *s = source_find(c, source);
+	const struct provider_event *events = s && s->provider ? provider_events(s->provider, &n) : NULL;
+	for (size_t i = 0; events && i < n; i++)
+		if (hears(event, &events[i], 1) && strcmp(events[i].common, kind) == 0)
+			return 1;
+	return 0;
+}
+
 /* ---- `on` ---- */
 
 static size_t add_natives(const struct provider *p, const char **words, size_t n)

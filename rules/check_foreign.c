@@ -16,6 +16,10 @@ static const struct { const char *table, *word, *here; } known[] = {
 	{ "rule", "repo", "when = { repo = … }" }, { "rule", "environment", "env = { … }" }, { "rule", "schedule", "cron = \"0 3 * * *\"" },
 	{ "rule", "needs", "on = \"rule:succeeded\", when = { rule = … }" }, { "rule", "jobs", "a rule is one job: its steps = { … }" },
 	{ "rule", "script", "steps = { { \"name\", sh = \"…\" } }" }, { "rule", "sh", "steps = { { \"name\", sh = \"…\" } }" },
+	{ "rule", "concurrency", "queue = { key = \"{repo} {ref}\", busy = \"cancel\" }" },
+	{ "queue", "group", "key = \"{repo} {ref}\"" }, { "queue", "cancel-in-progress", "busy = \"cancel\"" },
+	{ "queue", "concurrency", "limit = 1" }, { "queue", "max", "limit = 1" }, { "queue", "name", "queue = \"NAME\", which pushrod.lua declares" },
+	{ "queue", "key", "a matter of the rule: queue = { key = … } in it; jobs in a shared queue are all in each other's way" },
 	{ "rule", "timeout-minutes", "timeout = \"20m\"" },
 };
 

@@ -35,6 +35,12 @@ void check_conditions(struct checker *c, const struct node *when);
 /* check_event.c: a word of `on`; a template; which fields the events of `on` can have (all, where that is not known). */
 void check_event(struct checker *c, const struct node *word);
 void check_template(struct checker *c, const struct node *text);
+/* Whether WORD of `on` brings events with the common name KIND; 0 where that is not known. */
+int check_hears(const struct checker *c, struct slice word, const char *kind);
+/* check_queue.c: the name of a shared queue; a queue's table; what a rule loses by its queue. */
+void check_queue_name(struct checker *c, const struct node *name);
+void check_queue(struct checker *c, const struct node *queue);
+void check_queue_use(struct checker *c, const struct node *rule);
 /* check_matrix.c: the matrix itself; the name x of {matrix.x}. */
 void check_matrix(struct checker *c, const struct node *matrix);
 void check_matrix_name(struct checker *c, const struct node *text, struct slice name);

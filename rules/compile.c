@@ -51,6 +51,19 @@ static struct check_source *declared_sources(const struct ruleset *rs, const str
 	return out;
 }
 
+static struct check_queue *declared_queues(const struct bundle *b, size_t *n)
+{
+	struct check_queue *out = xcalloc(b->n_decls + 1, sizeof *out);
+
+	*n = 0;
+	for (size_t i = 0; i < b->n_decls; i++) {
+		const struct decl *d = &b->decls[i];
+		if (strcmp(d->kind, "queue") == 0)
+			out[(*n)++] = (struct check_queue){ slice_of(d->name), d->line, d->col, d->doc ? node_doc_root(d->doc) : NULL };
+	}
+	return out;
+}
+
 static int settings_are_broken(const struct diags *d)
 {
 	for (size_t i = 0; i < d->n; i++)
@@ -98,15 +111,50 @@ static void warn_of_names(const struct bundle *b, struct diags *diags)
 	}
 }
 
+static const struct node *member_text(const struct decl *d, const char *key)
+{
+	const struct node *value = d->doc ? node_doc_root(d->doc) : NULL, *n = value && value->kind == NODE_TABLE ? node_get(value, key) : NULL;
+	return n && n->kind == NODE_STRING ? n : NULL;
+}
+
+/* Where one rule's job ends another rule's, the work of the latter is not done at all. */
+static void warn_of_queue(const struct bundle *b, const struct decl *queue, struct diags *diags)
+{
+	const struct node *busy = member_text(queue, "busy");
+	CLEANUP(buf_fini) struct buf names = BUF(200);
+	size_t n = 0;
+
+	if (!busy || (!slice_eq(busy->text, SLICE("latest")) && !slice_eq(busy->text, SLICE("cancel"))))
+		return;
+	for (size_t i = 0; i < b->n_decls; i++) {
+		const struct node *named = strcmp(b->decls[i].kind, "rule") == 0 ? member_text(&b->decls[i], "queue") : NULL;
+		if (named && slice_eq(named->text, slice_of(queue->name)))
+			buf_addf(&names, "%s'%s'", n++ ? ", " : "", b->decls[i].name);
+	}
+	if (n > 1)
+		diags_add(diags, DIAG_WARNING, queue->file, busy->line, busy->col, 0, "W135",
+			  "busy = \"" SLICE_FMT "\" in a queue of %zu rules (%s%s): a job of one would end those of the others, whose work is then not done",
+			  SLICE_ARG(busy->text), n, buf_is_over(&names) ? "" : buf_cstr(&names), buf_is_over(&names) ? "…" : "");
+}
+
+static void warn_of_queues(const struct bundle *b, struct diags *diags)
+{
+	for (size_t i = 0; i < b->n_decls; i++)
+		if (strcmp(b->decls[i].kind, "queue") == 0)
+			warn_of_queue(b, &b->decls[i], diags);
+}
+
 static void check_all(const struct ruleset *rs, const struct bundle *b, struct check_context ctx, struct diags *diags)
 {
 	struct check_decl *decls = xcalloc(b->n_decls + 1, sizeof *decls);
 	CLEANUP(freep) const char **providers = provider_names(b);
 	struct check_source *sources = declared_sources(rs, b, &ctx.n_sources);
+	CLEANUP(freep) struct check_queue *queues = declared_queues(b, &ctx.n_queues);
 	size_t from = 0;
 
 	ctx.providers = providers;
 	ctx.sources = sources;
+	ctx.queues = queues;
 	for (size_t i = 0; i < b->n_decls; i++) {
 		const struct decl *d = &b->decls[i];
 		decls[i] = (struct check_decl){ slice_of(d->kind), slice_of(d->name), d->line, d->col,
@@ -121,6 +169,7 @@ static void check_all(const struct ruleset *rs, const struct bundle *b, struct c
 		check_file(&f, &ctx, diags);
 	}
 	warn_of_names(b, diags);
+	warn_of_queues(b, diags);
 	free(sources);
 	free(decls);
 }
@@ -181,6 +230,24 @@ static int compile_sources(struct compiler *c, const struct bundle *b)
 	}
 	if (rs->n_sources)
 		qsort(rs->sources, rs->n_sources, sizeof *rs->sources, by_source_name);
+	return bad;
+}
+
+static int compile_queues(struct compiler *c, const struct bundle *b)
+{
+	struct ruleset *rs = c->rs;
+	int bad = 0;
+
+	rs->queues = arena_alloc(rs->arena, b->n_decls, sizeof *rs->queues);
+	for (size_t i = 0; i < b->n_decls; i++) {
+		const struct decl *d = &b->decls[i];
+		if (strcmp(d->kind, "queue") != 0)
+			continue;
+		struct queue *q = &rs->queues[rs->n_queues++];
+		c->file = d->file;
+		q->name = arena_str(rs->arena, slice_of(d->name));
+		bad |= policy_compile(c, node_doc_root(d->doc), &q->policy);
+	}
 	return bad;
 }
 
@@ -275,7 +342,7 @@ static int rule_compile(struct compiler *c, const struct decl *d, struct rule *r
 	r->forks = forks_of(node_get(value, "forks"));
 	return on_compile(c, node_get(value, "on"), r) | schedule_compile(c, node_get(value, "cron"), r) |
 	       condition_compile(c, node_get(value, "when"), &r->when) | matrix_compile(c, node_get(value, "matrix"), r) |
-	       once_compile(c, node_get(value, "once"), r) | steps_compile(c, value, r);
+	       once_compile(c, node_get(value, "once"), r) | queue_compile(c, node_get(value, "queue"), r) | steps_compile(c, value, r);
 }
 
 static int compile_rules(struct compiler *c, const struct bundle *b)
@@ -331,7 +398,7 @@ static int compile_all(struct compiler *c, const struct bundle *b)
 	if (!has_values(c, b))
 		return -1;
 	make_inner(c->rs);
-	if (compile_config(c, b) | compile_sources(c, b))
+	if (compile_config(c, b) | compile_sources(c, b) | compile_queues(c, b))
 		return -1;
 	if (compile_rules(c, b) < 0 || build_usages(c) < 0)
 		return -1;

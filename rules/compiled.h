@@ -4,6 +4,7 @@
  * A QUESTION is a predicate about a SUBJECT. Rules share questions: each is answered once per delivery, whoever asks. A
  * rule's `when` is a tree of conditions whose leaves are questions; the place of a leaf belongs to the rule. */
 #pragma once
+#include "model/queue.h"
 #include "rules/arena.h"
 #include "rules/normalise.h"
 #include "rules/place.h"
@@ -68,6 +69,10 @@ struct cell {                           /* of a matrix */
 	int line, col;
 	struct cond when;               /* COND_ALL; without kids it always holds */
 };
+struct queue {                          /* what pushrod.lua declares */
+	const char *name;
+	struct queue_policy policy;
+};
 struct rule {
 	const char *name, *file;
 	int line, col;
@@ -80,9 +85,14 @@ struct rule {
 	struct step *steps;
 	struct cell *cells;             /* none without a matrix */
 	size_t n_cells;
-	int checkout, has_run, has_filter;
+	int checkout, has_run, has_filter, has_queue;
 	int paths_from_git;
 	struct { const char *key; int64_t within_ms; } once;   /* key NULL without */
+	struct {                        /* POLICY holds in any case */
+		struct queue_policy policy;
+		const char *key;        /* of its own queue, a template; NULL: all its jobs are one */
+		const char *shared;     /* the name of a declared one; NULL: its own */
+	} queue;
 	enum forks { FORKS_APPROVE, FORKS_LIMITED, FORKS_TRUST, FORKS_IGNORE } forks;
 	struct schedule *schedule;      /* NULL: without cron */
 	int is_disabled;                /* enabled = false */
@@ -124,6 +134,8 @@ struct ruleset {
 	size_t n_files, n_modules, n_zones;
 	struct usage *usages;
 	struct source *sources;
+	struct queue *queues;           /* what pushrod.lua declares, by name */
+	size_t n_queues;
 	struct source inner[INNER_COUNT];       /* what no sender brings: cron, job:, rule:, local: */
 	size_t n_usages, n_sources;
 	struct rule *rules;             /* in file order */
@@ -147,6 +159,9 @@ struct node;
 void config_default(struct config *c);
 int config_compile(struct compiler *c, const struct node *value);
 int source_compile(struct compiler *c, const struct node *value, struct source *out);
+#define QUEUE_POLICY_PLAIN ((struct queue_policy){ .busy = QUEUE_WAIT, .limit = 1 })
+int policy_compile(struct compiler *c, const struct node *queue, struct queue_policy *out);
+int queue_compile(struct compiler *c, const struct node *queue, struct rule *r);        /* QUEUE may be NULL */
 int condition_compile(struct compiler *c, const struct node *when, struct cond *out);
 int schedule_compile(struct compiler *c, const struct node *cron, struct rule *r);
 int steps_compile(struct compiler *c, const struct node *value, struct rule *r);         /* steps, env, secrets, run */
@@ -156,6 +171,7 @@ const char *cell_value(const struct cell *cell, struct slice name);             
 uint32_t subject_intern(struct compiler *c, enum subject_kind kind, int number, struct slice name);
 uint32_t question_intern(struct compiler *c, uint32_t subject, struct predicate *p);     /* P is taken */
 void interned_free(struct compiler *c);
+void rule_queue_json(const struct rule *r, struct buf *out);     /* {"name" or "key","limit","busy",…} */
 int usage_build(struct ruleset *rs, struct usage *u, struct err *e);
 void usage_fini(struct usage *u);
 

@@ -7,6 +7,7 @@
 #include "rules/matching.h"
 
 #include <assert.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -358,6 +359,7 @@ void match_free(struct match *m)
 	for (size_t i = 0; i < m->n_mixed; i++)
 		free(m->mixed[i]);
 	free(m->mixed);
+	json_decref(m->fields);
 	free(m->event);
 	free(m->action);
 	free(m->answers);

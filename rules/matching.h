@@ -22,6 +22,7 @@ struct match {
 	struct buf query_json;
 	int has_headers, has_query;     /* they were read */
 	char *event, *action;           /* common, else native */
+	struct json_t *fields;          /* owned; the event's, for templates: made when first asked for */
 	struct value **mixed;           /* owned; lists put together for a finding */
 	size_t n_mixed;
 	uint64_t *answers;              /* two bits a question: 0 not asked yet, else enum truth + 1 */
@@ -45,6 +46,9 @@ int match_is_untrusted(const struct match *m);  /* from a fork, or nobody can te
 int match_is_ignored(const struct match *m, const struct rule *r);              /* untrusted, and forks = "ignore" */
 int match_would_fire(struct match *m, const struct rule *r);
 int match_fires(const struct match *m, uint32_t rule);
+/* TEMPLATE filled for a cell of fired rule I; one that is too long as its hash. Returns how many fields the event lacks. */
+#define KEY_MAX_BYTES 512
+int match_key_fill(const struct match *m, size_t i, size_t cell, const char *template, struct buf *out);
 /* Why a rule did not fire, in one line: `branch: want "main", got "dev"`. For such a rule only. */
 void match_because(struct match *m, const struct rule *r, struct buf *out);
 /* The same of a condition that does not hold. */

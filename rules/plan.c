@@ -208,5 +208,10 @@ void rule_describe_json(const struct rule *r, struct buf *out)
 		buf_adds(out, "],\"cron\":[");
 		buf_add_json(out, slice_of(schedule_text(r->schedule)));
 	}
-	buf_adds(out, r->is_disabled ? "],\"enabled\":false}" : "]}");
+	buf_addc(out, ']');
+	if (r->has_queue) {
+		buf_adds(out, ",\"queue\":");
+		rule_queue_json(r, out);
+	}
+	buf_adds(out, r->is_disabled ? ",\"enabled\":false}" : "}");
 }

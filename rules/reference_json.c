@@ -57,8 +57,12 @@ static void add_type(const struct told_tables *all, const struct schema_type *t,
 	case SCHEMA_DATE: buf_adds(out, "{\"type\":\"string\",\"pattern\":\"^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:]{8}Z)?$\"}"); return;
 	case SCHEMA_ADDRESS: buf_adds(out, "{\"type\":\"string\",\"pattern\":\"^.+:[0-9]{1,5}$\"}"); return;
 	case SCHEMA_PATH: buf_adds(out, "{\"type\":\"string\",\"pattern\":\"^/[^?#%\\\\\\\\ ]+$\"}"); return;
-	case SCHEMA_NAME: buf_adds(out, "{\"type\":\"string\",\"pattern\":\"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$\"}"); return;
-	case SCHEMA_TEMPLATE: case SCHEMA_PROVIDER: case SCHEMA_EVENT: case SCHEMA_CRON: buf_adds(out, "{\"type\":\"string\"}"); return;
+	case SCHEMA_NAME: case SCHEMA_QUEUE: buf_adds(out, "{\"type\":\"string\",\"pattern\":\"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$\"}"); return;
+	case SCHEMA_TEMPLATE:
+		buf_addf(out, t->max ? "{\"type\":\"string\",\"minLength\":%lld,\"maxLength\":%lld}" : "{\"type\":\"string\"}", (long long)t->min,
+			 (long long)t->max);
+		return;
+	case SCHEMA_PROVIDER: case SCHEMA_EVENT: case SCHEMA_CRON: buf_adds(out, "{\"type\":\"string\"}"); return;
 	case SCHEMA_SECRET: add_ref("secret", out); return;
 	case SCHEMA_FUNCTION: case SCHEMA_FILTER: add_ref("function", out); return;
 	case SCHEMA_TABLE: add_ref(told_table_name(all, t->table), out); return;

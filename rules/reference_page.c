@@ -16,7 +16,7 @@ static const char opening[] =
 	"\n"
 	"```\n"
 	"site/\n"
-	"  pushrod.lua              config, source\n"
+	"  pushrod.lua              config, source, queue\n"
 	"  rules/*.lua              rule\n"
 	"  plugins/*.lua            modules of your own: require \"x\" is plugins/x.lua\n"
 	"  plugins/providers/*.lua  providers of your own\n"
@@ -69,8 +69,9 @@ static const char payload_text[] =
 static const char template_text[] =
 	"\n## Templates\n"
 	"\n"
-	"`{field}` in the values of `env` is the event's field: `env = { TITLE = \"{title}\" }`. `{{` is a brace. A field that an event of `on`\n"
-	"never has is an error. Scripts (`sh`) and arguments (`exec`) are taken as they are, so that no text of an event is ever read by a shell.\n";
+	"`{field}` in the values of `env`, in `once.key` and in `queue.key` is the event's field: `env = { TITLE = \"{title}\" }`. `{{` is a brace.\n"
+	"A field that an event of `on` can lack is an error. Scripts (`sh`) and arguments (`exec`) are taken as they are, so that no text of an\n"
+	"event is ever read by a shell.\n";
 
 /* In a cell of a table a bar must not end it. */
 static void add_cell(const char *text, struct buf *out)
@@ -102,16 +103,10 @@ static void add_bounds(const struct schema_type *t, struct buf *out)
 {
 	if (t->kind != SCHEMA_DURATION)
 		return;
-	static const struct { int64_t ms; const char *unit; } units[] = {
-		{ 86400000, "d" }, { 3600000, "h" }, { 60000, "m" }, { 1000, "s" }, { 1, "ms" },
-	};
-	const int64_t ends[] = { t->min, t->max };
-	for (int i = 0; i < 2; i++)
-		for (size_t u = 0; u < COUNT(units); u++)
-			if (ends[i] % units[u].ms == 0) {
-				buf_addf(out, "%s%lld%s", i ? " to " : ", from ", (long long)(ends[i] / units[u].ms), units[u].unit);
-				break;
-			}
+	buf_adds(out, ", from ");
+	schema_add_duration(t->min, out);
+	buf_adds(out, " to ");
+	schema_add_duration(t->max, out);
 }
 
 static void add_wants(const struct schema_key *key, struct buf *out)

@@ -27,7 +27,7 @@ static void add_type(const struct told_tables *all, const struct schema_type *t,
 {
 	switch (t->kind) {
 	case SCHEMA_STRING: case SCHEMA_DURATION: case SCHEMA_SIZE: case SCHEMA_DATE: case SCHEMA_ADDRESS: case SCHEMA_PATH:
-	case SCHEMA_NAME: case SCHEMA_TEMPLATE: case SCHEMA_PROVIDER: case SCHEMA_CRON:
+	case SCHEMA_NAME: case SCHEMA_QUEUE: case SCHEMA_TEMPLATE: case SCHEMA_PROVIDER: case SCHEMA_CRON:
 		buf_adds(out, "string");
 		return;
 	case SCHEMA_EVENT: buf_adds(out, "pushrod.EventName"); return;

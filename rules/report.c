@@ -1,12 +1,6 @@
 /* rules/report.c - a match as JSON: the event for the job and the lists, and why rules did or did not fire for the reply
  * to the sender and the delivery's page. */
-#include <jansson.h>
-
-#include "base/hex.h"
 #include "rules/matching.h"
-#include "rules/template.h"
-
-#define ONCE_KEY_MAX 512
 
 #define WHY_MAX_RULES 50
 #define BECAUSE_MAX_BYTES 600
@@ -195,24 +189,12 @@ void match_why_json(const struct match *m, struct buf *out)
 int match_once_key(const struct match *m, size_t i, size_t cell, struct buf *key, int64_t *within_ms)
 {
 	const struct rule *r = match_rule(m, i);
-	CLEANUP(buf_fini) struct buf event = BUF(BUF_UNLIMITED), filled = BUF(BUF_UNLIMITED);
-	char hash[65];
+	CLEANUP(buf_fini) struct buf filled = BUF(BUF_UNLIMITED);
 
-	if (!r->once.key)
-		return 0;
-	match_event_json(m, &event);
-	json_t *fields = json_loadb(event.ptr, event.len, 0, NULL);
-	int missing = template_fill(r->once.key, fields, cell_find(r, slice_of(match_cell(m, i, cell))), &filled);
-	json_decref(fields);
-	if (missing)
+	if (!r->once.key || match_key_fill(m, i, cell, r->once.key, &filled))
 		return 0;
 	*within_ms = r->once.within_ms;
-	if (filled.len > ONCE_KEY_MAX) {
-		sha256_hex(buf_slice(&filled), hash);
-		buf_addf(key, "sha256:%s", hash);
-	} else {
-		buf_add(key, buf_slice(&filled));
-	}
+	buf_add(key, buf_slice(&filled));
 	return 1;
 }
 

@@ -55,7 +55,11 @@ int64_t rule_timeout_ms(const struct rule *r);
 const char *const *rule_secrets(const struct rule *r, size_t *n);       /* names the job may read */
 /* NULL: the rule has no `cron`, or is not enabled. */
 const struct schedule *rule_schedule(const struct rule *r);
-/* {"name","file","line","on":[…],"steps":[names]}, where there are such: "cells":[texts], "cron":[text], "enabled":false */
+struct queue_policy;
+/* Of the queue that its jobs are in: its own, or the shared one that it names. */
+void rule_queue_policy(const struct rule *r, struct queue_policy *out);
+/* {"name","file","line","on":[…],"steps":[names]}, where there are such: "cells":[texts], "cron":[text], "queue":{"name" or "key","limit",
+ * "busy","debounce_ms","max_wait_ms"}, "enabled":false */
 void rule_describe_json(const struct rule *r, struct buf *out);
 /* {"rule":…,"steps":[{"name","sh" or "exec":[argv],"timeout_ms","cwd","env":{…},"allow_failure":true}…],"env":{…},
  * "checkout":true,"has_run":false,"secrets":[…]}: what the job process needs to know besides the file's text; members of a
@@ -112,6 +116,12 @@ enum job_trust match_trust(const struct match *m, size_t i);
 /* 1 where `once` of rule I applies: its key is appended (a long one as its hash). 0 without one, or where the event lacks a
  * field of the key. */
 int match_once_key(const struct match *m, size_t i, size_t cell, struct buf *key, int64_t *within_ms);
+/* Which queue the job is in is appended: 1: OUT is the name of a shared one. 0: one of the rule alone, and OUT its key, filled from
+ * the event (a long one as its hash; empty without a key). A slot is of a queue and a cell. */
+int match_queue_key(const struct match *m, size_t i, size_t cell, struct buf *out);
+/* 1: a push, which may merge with others of its repository and ref: "REPO\nREF" is appended. 0: any other event, one that a person
+ * or a schedule made for a rule, or one that lacks either. */
+int match_merge_key(const struct match *m, struct buf *out);
 /* For a job of a rule with paths_from = "git": what is left to decide once its changed files are known (rules/residue.h). Nothing
  * is appended where it needs no deciding. */
 void match_residue_json(const struct match *m, size_t i, size_t cell, struct buf *out);

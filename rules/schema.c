@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "model/queue.h"
+
 #define KEYS(array) .keys = (array), .n = COUNT(array)
 #define TYPES(...) (const struct schema_type[]){ __VA_ARGS__, { 0 } }
 #define WORDS(...) (const char *const[]){ __VA_ARGS__, NULL }
@@ -12,6 +14,7 @@
 #define BOOL { .kind = SCHEMA_BOOL }
 #define DURATION(least, most) { .kind = SCHEMA_DURATION, .min = (least), .max = (most) }
 #define SIZE(least) { .kind = SCHEMA_SIZE, .min = (least), .max = INT64_MAX }
+#define TEMPLATE(most) { .kind = SCHEMA_TEMPLATE, .min = 1, .max = (most) }
 #define INTEGER(least, most) { .kind = SCHEMA_INTEGER, .min = (least), .max = (most) }
 #define WORD(...) { .kind = SCHEMA_WORD, .words = WORDS(__VA_ARGS__) }
 #define TABLE(t) { .kind = SCHEMA_TABLE, .table = &(t) }
@@ -20,6 +23,7 @@
 #define OF(what) { .kind = (what) }
 
 #define SECOND 1000LL
+#define HOUR (3600 * SECOND)
 #define DAY (24 * 3600 * SECOND)
 #define YEARS (10 * 365 * DAY)
 
@@ -80,6 +84,27 @@ static const struct schema_key source_keys[] = {
 };
 static const struct schema_table source_table = { KEYS(source_keys) };
 
+/* ---- queue ---- */
+
+#define LIMIT_KEY { "limit", TYPES(INTEGER(1, QUEUE_LIMIT_MAX)), 0, "how many of its jobs run at one time; 1 unless said", "2" }
+#define BUSY_KEY { "busy", TYPES(WORD("wait", "latest", "cancel", "skip")), 0, \
+	"what becomes of one more job: \"wait\" (unless said): all wait, in the order of arrival; \"latest\": only the newest waits; " \
+	"\"cancel\": likewise, and what runs is cancelled for it; \"skip\": it ends skipped", "\"latest\"" }
+#define DEBOUNCE_KEY { "debounce", TYPES(DURATION(QUEUE_DEBOUNCE_MIN_MS, HOUR)), 0, \
+	"a job waits this long for a further push of the same repository and ref, which then becomes one job with it", "\"3s\"" }
+#define MAX_WAIT_KEY { "max_wait", TYPES(DURATION(QUEUE_DEBOUNCE_MIN_MS, DAY)), 0, \
+	"the most of that from the first push on; ten times debounce unless said, and never less than it", "\"30s\"" }
+
+static const struct schema_key queue_keys[] = { LIMIT_KEY, BUSY_KEY, DEBOUNCE_KEY, MAX_WAIT_KEY };
+static const struct schema_table queue_table = { KEYS(queue_keys) };
+static const struct schema_key own_queue_keys[] = {
+	{ "key", TYPES(TEMPLATE(KEY_TEMPLATE_MAX)), 0,
+	  "jobs with the same key (and the same cell of a matrix) are in each other's way; {field} is the event's; without it, all jobs of the rule",
+	  "\"{repo} {ref}\"" },
+	LIMIT_KEY, BUSY_KEY, DEBOUNCE_KEY, MAX_WAIT_KEY,
+};
+static const struct schema_table own_queue_table = { KEYS(own_queue_keys) };
+
 /* ---- rule ---- */
 
 static const struct schema_type env_types[] = { MAP(OF(SCHEMA_TEMPLATE)), { 0 } };
@@ -96,7 +121,7 @@ static const struct schema_key step_item = { "name", TYPES(STRING), 0, "its name
 static const struct schema_table step_table = { KEYS(step_keys), .item = &step_item };
 
 static const struct schema_key once_keys[] = {
-	{ "key", TYPES(OF(SCHEMA_TEMPLATE)), 1, "what is to be met only once; {field} is the event's", "\"{order}\"" },
+	{ "key", TYPES(TEMPLATE(KEY_TEMPLATE_MAX)), 1, "what is to be met only once; {field} is the event's", "\"{order}\"" },
 	{ "within", TYPES(DURATION(SECOND, YEARS)), 1, "how long the first one is remembered", "\"90d\"" },
 };
 static const struct schema_table once_table = { KEYS(once_keys) };
@@ -131,6 +156,9 @@ static const struct schema_key rule_keys[] = {
 	{ "once", TYPES(TABLE(once_table)), 0,
 	  "a second event with the same key ends skipped, naming the first one's job, however that ended; each cell of a matrix by itself",
 	  "{ key = \"{order}\", within = \"90d\" }" },
+	{ "queue", TYPES(TABLE(own_queue_table), OF(SCHEMA_QUEUE)), 0,
+	  "which of its jobs wait for which: by a key, or with other rules in a queue that pushrod.lua declares; without it, one job of each cell runs "
+	  "at a time", NULL },
 	{ "forks", TYPES(WORD("approve", "limited", "trust", "ignore")), 0,
 	  "a request from a fork, or from nobody knows where, waits for an approval unless said; \"limited\": runs without secrets, and only "
 	  "where its steps are confined; \"trust\": as any other; \"ignore\": not at all", "\"limited\"" },
@@ -156,6 +184,8 @@ const struct schema_decl schema_decls[] = {
 	  "}" },
 	{ "source", SCHEMA_SETTINGS, 1, &source_table, "somebody who sends webhooks",
 	  "source \"github\" { provider = \"github\", secret = secret \"github\" }" },
+	{ "queue", SCHEMA_SETTINGS, 1, &queue_table, "where jobs of several rules wait for each other; a rule writes queue = \"production\"",
+	  "queue \"production\" { limit = 1, busy = \"wait\" }" },
 	{ "rule", SCHEMA_RULES, 1, &rule_table, "which events cause which work",
 	  "rule \"ci\" {\n"
 	  "  on       = \"push\",\n"
@@ -171,7 +201,7 @@ const struct schema_decl schema_decls[] = {
 const size_t schema_decl_count = COUNT(schema_decls);
 
 const char *const schema_later_words[] = {
-	"destination", "credential", "channel", "queue", "pool", "topic", "user", NULL,
+	"destination", "credential", "channel", "pool", "topic", "user", NULL,
 };
 
 /* ---- `when` and `on` ---- */

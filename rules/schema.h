@@ -16,8 +16,9 @@ enum schema_kind {
 	SCHEMA_ADDRESS,                 /* "127.0.0.1:8787", "[::1]:8787" */
 	SCHEMA_PATH,                    /* of a URL: "/webhooks/stripe" */
 	SCHEMA_NAME,                    /* of a secret: [A-Za-z0-9._-]{1,64} */
-	SCHEMA_TEMPLATE,                /* a string in which {field} stands for the event's field */
+	SCHEMA_TEMPLATE,                /* a string in which {field} stands for the event's field; MIN to MAX bytes, MAX 0: any */
 	SCHEMA_PROVIDER,                /* the name of a provider */
+	SCHEMA_QUEUE,                   /* the name of a queue that pushrod.lua declares */
 	SCHEMA_EVENT,                   /* "push", "github:pull_request.opened" */
 	SCHEMA_CRON,                    /* "0 3 * * mon-fri", "@daily" */
 	SCHEMA_SECRET,                  /* secret "name" */
@@ -30,6 +31,9 @@ enum schema_kind {
 	SCHEMA_MATRIX,                  /* a list of cells, or a product of lists of values */
 	SCHEMA_ANYTHING,                /* has its own compiler: a provider's descriptor */
 };
+
+#define KEY_TEMPLATE_MAX 512            /* bytes of a key's template */
+#define QUEUE_DEBOUNCE_MIN_MS 100
 
 struct schema_table;
 struct schema_type {                    /* arrays of them end with kind 0 and mean: any of these */
@@ -97,6 +101,8 @@ extern const char *const schema_reserved_sources[];     /* NULL-ended */
 
 /* ---- the table in words ---- */
 
+/* A duration as it is written, in the largest unit that holds it: "90s", "1h". Appended to OUT. */
+void schema_add_duration(int64_t ms, struct buf *out);
 /* "a duration such as \"10m\" or a list of these: …": any of TYPES, appended to OUT. */
 void schema_wants(const struct schema_type *types, struct buf *out);
 /* What the words of `when` and `on` mean; NULL for one that nobody has explained, which a test refuses. */

@@ -11,6 +11,7 @@ static void add_want(const struct schema_type *t, struct buf *out)
 		[SCHEMA_DATE] = "a day such as \"2026-12-01\"", [SCHEMA_ADDRESS] = "an address such as \"127.0.0.1:8787\"",
 		[SCHEMA_PATH] = "a path such as \"/webhooks/stripe\"", [SCHEMA_NAME] = "the name of a secret",
 		[SCHEMA_TEMPLATE] = "a string", [SCHEMA_PROVIDER] = "the name of a provider",
+		[SCHEMA_QUEUE] = "the name of a queue",
 		[SCHEMA_EVENT] = "an event such as \"push\"", [SCHEMA_CRON] = "a schedule such as \"0 3 * * *\"",
 		[SCHEMA_SECRET] = "secret \"name\"",
 		[SCHEMA_FUNCTION] = "a function", [SCHEMA_FILTER] = "a function", [SCHEMA_TABLE] = "a table", [SCHEMA_CONDITIONS] = "a table or \"always\"",
@@ -28,6 +29,18 @@ static void add_want(const struct schema_type *t, struct buf *out)
 	} else {
 		buf_adds(out, plain[t->kind]);
 	}
+}
+
+void schema_add_duration(int64_t ms, struct buf *out)
+{
+	static const struct { int64_t ms; const char *unit; } units[] = {
+		{ 86400000, "d" }, { 3600000, "h" }, { 60000, "m" }, { 1000, "s" }, { 1, "ms" },
+	};
+	size_t u = 0;
+
+	while (ms % units[u].ms)
+		u++;
+	buf_addf(out, "%lld%s", (long long)(ms / units[u].ms), units[u].unit);
 }
 
 void schema_wants(const struct schema_type *types, struct buf *out)

@@ -16,24 +16,32 @@
 
 static const char *const providers[] = { "github", "stripe", NULL };
 
-/* Check one declaration of plain data (bundle.h), with a source "github" that is known by name alone; returns what is said. */
+/* Check one declaration of plain data (bundle.h), with a source "github" that is known by name alone, and queues "production" and
+ * "newest"; returns what is said. */
 static char *check(const char *path, const char *kind, const char *name, const char *plain)
 {
 	CLEANUP(freep) char *text = value_text(plain);
 	CLEANUP(buf_fini) struct buf out = BUF(BUF_UNLIMITED);
 	struct check_source source = { SLICE("github"), NULL };
-	struct check_context ctx = { &source, 1, providers, 0 };
+	CLEANUP(freep) char *latest_text = value_text("{'busy':'latest'}"), *plain_text = value_text("{}");
+	struct node_doc *latest, *plain_queue;
 	struct diags diags = { 0 };
 	struct node_doc *doc;
 	struct err e;
 
 	cr_assert_eq(node_doc_parse(slice_of(text), &doc, &e), 0, "%s", e.msg);
+	cr_assert_eq(node_doc_parse(slice_of(latest_text), &latest, &e), 0);
+	cr_assert_eq(node_doc_parse(slice_of(plain_text), &plain_queue, &e), 0);
+	struct check_queue queues[] = { { SLICE("production"), 7, 3, node_doc_root(plain_queue) }, { SLICE("newest"), 8, 1, node_doc_root(latest) } };
+	struct check_context ctx = { .sources = &source, .n_sources = 1, .queues = queues, .n_queues = 2, .providers = providers };
 	struct check_decl d = { slice_of(kind), slice_of(name), 1, 1, node_doc_root(doc) };
 	struct check_file f = { path, SLICE_NULL, &d, 1 };
 	check_file(&f, &ctx, &diags);
 	diags_print(&diags, &out, 0);
 	diags_fini(&diags);
 	node_doc_free(doc);
+	node_doc_free(latest);
+	node_doc_free(plain_queue);
 	return buf_take(&out);
 }
 
@@ -79,7 +87,7 @@ Test(check, takes_what_is_right)
 Test(check, tells_unknown_keys_with_the_one_that_was_meant)
 {
 	expect_rule("'on':'push','when':'always','timout':'5m'" RUN, "unknown rule key 'timout', did you mean 'timeout'? [E101]");
-	expect_rule("'on':'push','when':'always','queue':{'limit':1}" RUN, "unknown rule key 'queue'");
+	expect_rule("'on':'push','when':'always','concurrency':{'group':'x'}" RUN, "unknown rule key 'concurrency': here it is queue = { key");
 	expect_rule("'om':'push','when':'always'" RUN, "unknown rule key 'om', did you mean 'on'?");
 	expect("pushrod.lua", "config", "{'job':{}}", "unknown config key 'job', did you mean 'jobs'?");
 	expect("pushrod.lua", "config", "{'jobs':{'maxx':1}}", "unknown jobs key 'maxx', did you mean 'max'?");
@@ -100,7 +108,7 @@ Test(check, tells_types_in_words_of_the_file)
 {
 	expect_rule("'on':'push','when':'always','timeout':10" RUN, "timeout: want a duration such as \"10m\", got the number 10");
 	expect_rule("'on':'push','when':'always','timeout':'10'" RUN, "timeout: want a duration such as \"10m\", got \"10\"");
-	expect_rule("'on':'push','when':'always','timeout':'0s'" RUN, "\"0s\" is not between 1 and");
+	expect_rule("'on':'push','when':'always','timeout':'0s'" RUN, "timeout: \"0s\" is not between 1s and 30d");
 	expect_rule("'on':'push','when':'always','checkout':'yes'" RUN, "checkout: want true or false, got \"yes\"");
 	expect_rule("'on':'push','when':'always','env':{'A':1}" RUN, "A: want a string, got the number 1");
 	expect_rule("'on':'push','when':'always','env':{'A':{'$secret':'k'}}" RUN, "A: want a string, got secret \"k\"");
@@ -400,6 +408,113 @@ Test(check, templates_name_fields)
 	expect_rule("'on':'push','when':'always','env':{'T':'{titel}'}" RUN, "{titel} is no field of an event, did you mean 'title'?");
 	expect_rule("'on':'push','when':'always','env':{'T':'{title'}" RUN, "a { that is never closed");
 	expect_rule("'on':'push','when':'always','env':{'T':'{source} {{}'}" RUN, NULL);
+	no_leaks();
+}
+
+#define ALWAYS "'on':'push','when':'always'" RUN
+Test(check, a_queue_has_bounds_and_each_is_told)
+{
+	static const struct { const char *queue, *says; } t[] = {
+		{ "{}", NULL }, { "{'key':'{repo} {ref}'}", NULL }, { "'production'", NULL },
+		{ "{'limit':1}", NULL }, { "{'limit':1000}", NULL },
+		{ "{'limit':0}", "limit: want a whole number from 1 to 1000, got the number 0" },
+		{ "{'limit':1001}", "limit: want a whole number from 1 to 1000, got the number 1001" },
+		{ "{'debounce':'100ms'}", NULL }, { "{'debounce':'1h'}", NULL },
+		{ "{'debounce':'99ms'}", "debounce: \"99ms\" is not between 100ms and 1h" },
+		{ "{'debounce':'3601s'}", "debounce: \"3601s\" is not between 100ms and 1h" },
+		{ "{'debounce':3}", "debounce: want a duration such as \"10m\", got the number 3" },
+		{ "{'debounce':'3s','max_wait':'3s'}", NULL }, { "{'debounce':'3s','max_wait':'1d'}", NULL },
+		{ "{'debounce':'3s','max_wait':'2999ms'}", "max_wait: \"2999ms\" is less than debounce, which is \"3s\" [E132]" },
+		{ "{'debounce':'3s','max_wait':'86401s'}", "max_wait: \"86401s\" is not between 100ms and 1d" },
+		{ "{'max_wait':'30s'}", "max_wait bounds a debounce, and this queue has none: write debounce = \"3s\" beside it [E132]" },
+		{ "{'busy':'skip'}", NULL }, { "{'busy':'wait'}", NULL },
+		{ "{'busy':'newest'}", "busy: want \"wait\" or \"latest\" or \"cancel\" or \"skip\", got \"newest\"" },
+		{ "{'busy':'cancle'}", "did you mean 'cancel'?" },
+		{ "{'key':''}", "key: the string is empty" },
+		{ "{'key':'{brunch}'}", "{brunch} is no field of an event, did you mean 'branch'?" },
+		{ "{'key':'{matrix.cc}'}", "{matrix.cc}: the rule has no matrix" },
+		{ "{'kay':'{repo}'}", "unknown queue key 'kay', did you mean 'key'?" },
+		{ "{'cancel-in-progress':true}", "unknown queue key 'cancel-in-progress': here it is busy = \"cancel\"" },
+		{ "'prodction'", "pushrod.lua declares no queue 'prodction', did you mean 'production' (pushrod.lua:7:3)? [E131]" },
+		{ "'zebra'", "pushrod.lua declares no queue 'zebra': write queue \"zebra\" { limit = 1 } there, or queue = { key = \"{repo} {ref}\" } here" },
+		{ "5", "queue: want a table or the name of a queue, got the number 5" },
+		{ "['production']", "queue is a table of keys: this value has none" },
+	};
+	for (size_t i = 0; i < COUNT(t); i++) {
+		CLEANUP(freep) char *members = xprintf(ALWAYS ",'queue':%s", t[i].queue);
+		expect_rule(members, t[i].says);
+	}
+	for (int n = 512; n <= 513; n++) {
+		CLEANUP(freep) char *members = xprintf(ALWAYS ",'queue':{'key':'%*s'},'once':{'key':'%*s','within':'1d'}", n, "x", n, "x");
+		expect_rule(members, n > 512 ? "key: the string has 513 bytes, the most is 512" : NULL);
+	}
+	no_leaks();
+}
+
+Test(check, a_shared_queue_is_declared_in_the_settings)
+{
+	CLEANUP(freep) char *odd = check("pushrod.lua", "queue", "a b", "{}"), *good = check("pushrod.lua", "queue", "production",
+		"{'limit':2,'busy':'wait','debounce':'1s','max_wait':'9s'}");
+
+	cr_assert_str_eq(good, "");
+	cr_assert(strstr(odd, "a queue's name is made of letters, digits"), "%s", odd);
+	expect("pushrod.lua", "queue", "{'key':'{repo}'}", "unknown queue key 'key': here it is a matter of the rule: queue = { key = … } in it");
+	expect("pushrod.lua", "queue", "{'max_wait':'9s'}", "max_wait bounds a debounce");
+	expect("rules/r.lua", "queue", "{}", "a queue belongs in pushrod.lua");
+	no_leaks();
+}
+
+Test(check, work_that_a_queue_would_lose_is_told)
+{
+	static const struct { const char *members, *says; } t[] = {
+		{ "'on':'payment.succeeded','when':'always','queue':{'busy':'latest'}", "busy = \"latest\": each payment of 'payment.succeeded' is a thing "
+		  "of its own, and its job would end superseded by the next one's while it waits; busy = \"wait\" keeps them all [W133]" },
+		{ "'on':['push','comment'],'when':{'branch':'main'},'queue':{'busy':'cancel'}", "busy = \"cancel\": each comment of 'comment' is a thing of "
+		  "its own, and its job would be cancelled by the next one's" },
+		{ "'on':'issue.opened','when':'always','queue':{'debounce':'3s'}", "debounce: pushes of one ref become one job, but each issue of "
+		  "'issue.opened' is a thing of its own" },
+		{ "'on':'release','when':'always','queue':'newest'", "each release of 'release' is a thing of its own" },
+		{ "'on':'payment','when':'always','queue':{'busy':'skip'}", NULL },
+		{ "'on':'payment','when':'always','queue':'production'", NULL },
+		{ "'on':'payment','when':'always','queue':{'busy':'latest','key':'{delivery}'}", NULL },
+		{ "'on':'ping','when':'always','queue':{'busy':'latest'}", NULL },
+		{ "'on':'github:workflow_run','when':'always','queue':{'busy':'latest'}", NULL },
+		{ "'on':'rule:succeeded','when':{'rule':'docs'},'queue':{'busy':'latest'}", NULL },
+		{ "'cron':'0 3 * * *','queue':{'busy':'latest','debounce':'1m'}", NULL },
+		/* branches and requests */
+		{ "'on':'push','when':'always','queue':{'busy':'cancel'}", "busy = \"cancel\", and the key does not tell branches apart: the job of one "
+		  "would be ended by that of another; write key = \"{repo} {ref}\" [W134]" },
+		{ "'on':'push','when':'always','queue':{'busy':'latest','key':'{repo}'}", "does not tell branches apart" },
+		{ "'on':'push','when':'always','queue':{'busy':'latest','key':'{repo} {ref}'}", NULL },
+		{ "'on':'push','when':'always','queue':{'busy':'latest','key':'{branch}'}", NULL },
+		{ "'on':'push','when':'always','queue':{'busy':'wait'}", NULL },
+		{ "'on':'push','when':'always','queue':{'debounce':'3s'}", NULL },
+		{ "'on':'push','when':{'branch':'main'},'queue':{'busy':'latest'}", NULL },
+		{ "'on':'push','when':{'branch':['main']},'queue':{'busy':'latest'}", NULL },
+		{ "'on':'push','when':{'branch':{'eq':'main'}},'queue':{'busy':'latest'}", NULL },
+		{ "'on':'push','when':{'branch':['main','dev']},'queue':{'busy':'latest'}", "does not tell branches apart" },
+		{ "'on':'push','when':{'branch':'release/*'},'queue':{'busy':'latest'}", "does not tell branches apart" },
+		{ "'on':'push','when':{'all':[{'branch':'main'}]},'queue':{'busy':'latest'}", NULL },
+		{ "'on':'push','when':{'any':[{'branch':'main','title':'a'},{'branch':'main'}]},'queue':{'busy':'latest'}", NULL },
+		{ "'on':'push','when':[{'branch':'main'},{'branch':'dev'}],'queue':{'busy':'latest'}", "does not tell branches apart" },
+		{ "'on':'push','when':{'branch':'main','repo':['a/b','a/c']},'queue':{'busy':'latest'}", "does not tell repositories apart" },
+		{ "'on':'push','when':{'branch':'main','repo':'a/*'},'queue':{'busy':'latest','key':'{ref}'}", "does not tell repositories apart" },
+		{ "'on':'push','when':{'branch':'main','repo':'a/b'},'queue':{'busy':'latest'}", NULL },
+		{ "'on':'push','when':{'branch':'main'},'queue':'newest'", NULL },
+		{ "'on':'push','when':'always','queue':'newest'", "queue 'newest' has busy = \"latest\", and this rule is for several branches: the job of one "
+		  "would be ended by that of another; write queue = { key = \"{repo} {ref}\", busy = \"latest\" }" },
+		{ "'on':'pull_request','when':{'base':'main'},'queue':{'busy':'cancel'}", "does not tell requests apart" },
+		{ "'on':'pull_request','when':{'base':'main'},'queue':{'busy':'cancel','key':'{head}'}", "does not tell requests apart" },
+		{ "'on':'pull_request','when':{'base':'main'},'queue':{'busy':'cancel','key':'{repo} {number}'}", NULL },
+		{ "'on':['push','pull_request'],'when':'always','queue':{'busy':'cancel','key':'{repo} {ref}'}", NULL },
+		{ "'on':'tag','when':'always','queue':{'busy':'latest'}", "does not tell tags apart" },
+		{ "'on':'tag','when':'always','queue':{'busy':'latest','key':'{repo} {tag}'}", NULL },
+		{ "'on':'delete','when':'always','queue':{'busy':'latest'}", "does not tell refs apart" },
+	};
+	for (size_t i = 0; i < COUNT(t); i++) {
+		CLEANUP(freep) char *members = xprintf("%s" RUN, t[i].members);
+		expect_rule(members, t[i].says);
+	}
 	no_leaks();
 }
 

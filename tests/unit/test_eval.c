@@ -361,7 +361,7 @@ Test(eval, undefined_names_come_with_the_name_that_was_meant)
 	expect_in_rules("local master = 1\nrule \"x\" { a = mater }", "undefined name 'mater', did you mean 'master'?");
 	expect_in_rules("rul \"x\" { }", "rules/r.lua:1:1: error: undefined name 'rul', did you mean 'rule'?");
 	expect_in_rules("rule \"x\" { a = main }", "if it is text, it needs quotes: \"main\"");
-	expect_in_rules("queue \"x\" { limit = 1 }", "rules/r.lua:1:1: error: this version does not know 'queue' yet");
+	expect_in_rules("pool \"x\" { slots = 1 }", "rules/r.lua:1:1: error: this version does not know 'pool' yet");
 	expect_in_rules("rule \"x\" { at = os.time() }", "'os' is not there while the files are read");
 	expect_in_rules("rule \"x\" { at = os }", "'os' is not there while the files are read");
 	expect_in_rules("for _, v in ipairs(nothing) do end for k in pairs(nothing.at.all) do end local x = nothing() + 1 .. nothing", "undefined name 'nothing'");
