@@ -40,7 +40,7 @@ static void print_delivery(const json_t *d)
 
 struct listing {
 	const char *source, *event, *repo, *branch, *matched, *since, *until, *limit, *state, *url;
-	int as_json;
+	int as_json, is_forced;
 };
 
 /* "2h" ago, or a moment as the API takes it. Owned. */
@@ -93,42 +93,48 @@ static int list(const struct command *self, const struct listing *l)
 	return EXIT_OK;
 }
 
-static int one(const struct command *self, const struct listing *l, const char *verb, const char *number)
+/* WORDS: the verb, a number, and for save where to. */
+static int one(const struct command *self, const struct listing *l, const char *const words[3])
 {
+	const char *verb = words[0];
 	int64_t id;
 
-	if (!number)
+	if (!words[1])
 		return command_usage(self, "%s which delivery?", verb);
-	if (slice_to_i64(slice_of(number), 1, INT64_MAX, &id) < 0)
-		return command_usage(self, "'%s' is not a delivery's number", number);
+	if (slice_to_i64(slice_of(words[1]), 1, INT64_MAX, &id) < 0)
+		return command_usage(self, "'%s' is not a delivery's number", words[1]);
+	if (!strcmp(verb, "save"))
+		return delivery_save(self, l->state, id, words[2], l->is_forced ? STORED_WRITE_OVER : STORED_KEEP_OLD);
+	if (words[2])
+		return command_usage(self, "'%s' is one word too many", words[2]);
 	if (!strcmp(verb, "show"))
 		return delivery_show(self, l->state, id, l->as_json ? DELIVERY_JSON : DELIVERY_TEXT);
 	if (!strcmp(verb, "body"))
 		return delivery_body(self, l->state, id);
 	if (!strcmp(verb, "curl"))
 		return delivery_curl(self, l->state, id, l->url);
-	return command_usage(self, "'%s' is none of show, body, curl", verb);
+	return command_usage(self, "'%s' is none of show, body, curl, save", verb);
 }
 
 static int run(const struct command *self, int argc, char **argv)
 {
 	struct listing l = { .limit = "20" };
-	const char *words[2] = { NULL, NULL };
+	const char *words[3] = { NULL, NULL, NULL };
 	int code;
 	const struct option_spec specs[] = { { .name = "source", .value = &l.source }, { .name = "event", .letter = 'e', .value = &l.event },
 		{ .name = "repo", .value = &l.repo }, { .name = "branch", .value = &l.branch }, { .name = "matched", .letter = 'm', .value = &l.matched },
 		{ .name = "since", .value = &l.since }, { .name = "until", .value = &l.until }, { .name = "url", .value = &l.url },
 		{ .name = "limit", .letter = 'n', .value = &l.limit }, { .name = "state", .value = &l.state },
-		{ .name = "json", .flag = &l.as_json }, { 0 } };
-	int n = options_parse(self, argc, argv, specs, words, 2, &code);
+		{ .name = "json", .flag = &l.as_json }, { .name = "force", .letter = 'f', .flag = &l.is_forced }, { 0 } };
+	int n = options_parse(self, argc, argv, specs, words, 3, &code);
 
 	if (n < 0)
 		return code;
-	return n ? one(self, &l, words[0], words[1]) : list(self, &l);
+	return n ? one(self, &l, words) : list(self, &l);
 }
 
 const struct command cmd_deliveries = {
-	"deliveries", "[show|body|curl DELIVERY] [--source NAME] [--event EVENT] [--since TIME] [--matched yes|no] [--limit N] [--json]",
+	"deliveries", "[show|body|curl|save DELIVERY] [--source NAME] [--event EVENT] [--since TIME] [--matched yes|no] [--limit N] [--json]",
 	"list deliveries, newest first, or show one",
 	"      --source NAME     only those of one source\n"
 	"  -e, --event EVENT     push, or with its action pull_request.opened\n"
@@ -141,8 +147,10 @@ const struct command cmd_deliveries = {
 	"      --json            the API's answer (docs/api.md)\n"
 	"      --state DIR       the server's state folder (found in ./state and ../state)\n"
 	"      --url URL         for curl: where to send it (to this server)\n"
+	"  -f, --force           for save: write over a file that is there\n"
 	"\n"
 	"show DELIVERY tells all that is known of one, body DELIVERY writes its body as it was received, curl DELIVERY a command that\n"
-	"sends it again. To run it again: pushrod replay. To keep it as a test: pushrod test --save.\n",
+	"sends it again. save DELIVERY [FILE|DIR] writes it down as a fixture, which pushrod test and explain read: to DIR/tests where\n"
+	"there is a pushrod.lua, else to DIR ($PUSHROD_SITE, else the current one), as delivery-N.json. To run it again: pushrod replay.\n",
 	run,
 };

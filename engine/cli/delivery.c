@@ -1,14 +1,16 @@
-/* cli/delivery.c - pushrod deliveries show, body, curl. */
+/* cli/delivery.c - pushrod deliveries show, body, curl, save. */
 #include "cli/delivery.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/utf8.h"
-#include "cli/stored.h"
+#include "cli/site.h"
 #include "cli/talk.h"
 
 #define LITERAL_MAX (64 << 10)                  /* of a body that a command line holds; a larger one comes through a pipe */
@@ -98,7 +100,15 @@ int delivery_show(const struct command *c, const char *state, int64_t id, enum d
 	return EXIT_OK;
 }
 
-/* ---- body, curl ---- */
+/* ---- body, save, curl ---- */
+
+static int put(const struct command *c, const char *what, struct slice bytes)
+{
+	if (fwrite(bytes.ptr, 1, bytes.len, stdout) == bytes.len && fflush(stdout) == 0)
+		return EXIT_OK;
+	fprintf(stderr, "pushrod %s: the %s cannot be written: %s\n", c->name, what, strerror(errno));
+	return EXIT_FAILED;
+}
 
 int delivery_body(const struct command *c, const char *state, int64_t id)
 {
@@ -107,12 +117,55 @@ int delivery_body(const struct command *c, const char *state, int64_t id)
 
 	if (code)
 		return code;
-	if (fwrite(f.body.ptr, 1, f.body.len, stdout) < f.body.len || fflush(stdout) != 0) {
-		fprintf(stderr, "pushrod %s: the body cannot be written: %s\n", c->name, strerror(errno));
-		code = EXIT_FAILED;
-	}
+	code = put(c, "body", buf_slice(&f.body));
 	fixture_fini(&f);
 	return code;
+}
+
+static int put_fixture(const struct command *c, const char *state, int64_t id)
+{
+	CLEANUP(buf_fini) struct buf text = BUF(BUF_UNLIMITED);
+	struct fixture f = FIXTURE_NONE;
+	int code = fetch(c, state, id, &f, NULL);
+
+	if (code)
+		return code;
+	fixture_write(&f, &text);
+	fixture_fini(&f);
+	return put(c, "fixture", buf_slice(&text));
+}
+
+/* Owned. */
+static char *place_of(const char *where, int64_t id, int *is_test)
+{
+	struct stat st;
+	int is_folder = !where || slice_ends(slice_of(where), SLICE("/")) || (stat(where, &st) == 0 && S_ISDIR(st.st_mode));
+
+	*is_test = 0;
+	if (!is_folder)
+		return xstrdup(where);
+	struct slice dir = slice_of(site_dir(where));
+	while (dir.len > 1 && slice_ends(dir, SLICE("/")))
+		dir.len--;
+	CLEANUP(freep) char *site = xprintf(SLICE_FMT "/pushrod.lua", SLICE_ARG(dir));
+	*is_test = access(site, F_OK) == 0;
+	return xprintf(SLICE_FMT "/%sdelivery-%" PRId64 ".json", SLICE_ARG(dir), *is_test ? "tests/" : "", id);
+}
+
+int delivery_save(const struct command *c, const char *state, int64_t id, const char *where, enum stored_over over)
+{
+	int is_test;
+
+	if (where && !strcmp(where, "-"))
+		return put_fixture(c, state, id);
+	CLEANUP(freep) char *path = place_of(where, id, &is_test);
+	int code = stored_save(c, state, id, path, over);
+	if (code)
+		return code;
+	puts(path);
+	if (is_test)
+		fprintf(stderr, "pushrod test --update writes down what must come of it\n");
+	return EXIT_OK;
 }
 
 /* One word of a POSIX shell, whatever it holds but NUL. */

@@ -15,7 +15,7 @@
 #include "rules/extract.h"
 
 static const char *const keys[] = {
-	"fixture", "source", "event", "query", "delivery", "received_ms", "headers", "cause", "payload", "body", "body_base64", NULL
+	"fixture", "source", "event", "query", "delivery", "received_ms", "headers", "cause", "only", "payload", "body", "body_base64", NULL
 };
 
 void fixture_fini(struct fixture *f)
@@ -94,6 +94,21 @@ static int take_headers(const json_t *doc, struct fixture *out, struct err *e)
 	return 0;
 }
 
+/* The rule that an event of cron is for, or of a person who ran it by its name. */
+static int take_only(const json_t *doc, struct fixture *out, struct err *e)
+{
+	const json_t *only = json_object_get(doc, "only");
+	const char *file = json_string_value(json_object_get(only, "file")), *rule = json_string_value(json_object_get(only, "rule"));
+
+	if (!only)
+		return 0;
+	if (!file || !rule || json_object_size(only) != 2)
+		return err_set(e, ERR_INPUT, "\"only\" of a fixture must be a rule: { \"file\": \"rules/a.lua\", \"rule\": \"nightly\" }");
+	out->only_file = xstrdup(file);
+	out->only_rule = xstrdup(rule);
+	return 0;
+}
+
 /* The raw text of "payload". */
 static int take_payload(struct slice text, struct fixture *out, struct err *e)
 {
@@ -141,7 +156,7 @@ static int take_members(const json_t *doc, struct slice text, struct fixture *ou
 	out->received_ms = json_integer_value(received);
 	if (refuse_unknown(doc, e) < 0 || take_text(doc, "source", &out->source, e) < 0 ||
 	    take_text(doc, "event", &out->event, e) < 0 || take_text(doc, "query", &out->query, e) < 0 ||
-	    take_text(doc, "delivery", &out->delivery, e) < 0 || take_headers(doc, out, e) < 0)
+	    take_text(doc, "delivery", &out->delivery, e) < 0 || take_headers(doc, out, e) < 0 || take_only(doc, out, e) < 0)
 		return -1;
 	const json_t *cause = json_object_get(doc, "cause");
 	if (cause && !json_is_object(cause))
@@ -246,6 +261,13 @@ void fixture_write(const struct fixture *f, struct buf *out)
 	put_headers(buf_slice(&f->headers), out);
 	if (f->cause)
 		buf_addf(out, ",\n  \"cause\": %s", f->cause);
+	if (f->only_rule) {
+		buf_adds(out, ",\n  \"only\": { \"file\": ");
+		buf_add_json(out, slice_of(f->only_file));
+		buf_adds(out, ", \"rule\": ");
+		buf_add_json(out, slice_of(f->only_rule));
+		buf_adds(out, " }");
+	}
 	if (is_document(slice_trim(body))) {
 		buf_adds(out, ",\n  \"payload\": ");
 		buf_add(out, slice_trim(body));

@@ -4,6 +4,7 @@
  *
  *   { "fixture": 1, "source": "github", "event": "push", "query": "", "delivery": "72d3162e-…", "received_ms": 1795500000000,
  *     "headers": { "x-github-event": "push" }, "cause": { "rule": "docs", "event": { "branch": "main" } },   of source job, rule, local
+ *     "only": { "file": "rules/n.lua", "rule": "nightly" },                                                 of source cron, local
  *     "payload": { …the body's JSON… } }            or "body": "…its text…", or "body_base64": "…"
  *
  * All but "fixture" and one form of the body may be left out. docs/offline.md tells the same to users. */

@@ -204,7 +204,8 @@ static char *why_not(const struct running *r, const char *name)
 	for (size_t k = 0; k < ruleset_rule_count(r->rs) && !rule; k++)
 		if (!strcmp(rule_name(ruleset_rule_at(r->rs, k)), name))
 			rule = ruleset_rule_at(r->rs, k);
-	return out ? out : xstrdup(rule ? "it does not listen to this event" : "there is no such rule");
+	return out ? out : xstrdup(!rule ? "there is no such rule" : rule_is_enabled(rule) ? "it does not listen to this event" :
+				   "it says enabled = false");
 }
 
 static int compare_match(struct running *r)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "cli/client.h"
@@ -92,6 +93,41 @@ int stored_fetch(const struct command *c, const char *named, int64_t id, struct 
 		fixture_fini(&f);
 	}
 	json_decref(answer);
+	return code;
+}
+
+static int write_fixture(const char *path, const struct fixture *f, enum stored_over over, struct err *e)
+{
+	CLEANUP(buf_fini) struct buf text = BUF(BUF_UNLIMITED);
+	CLEANUP(freep) char *folder = xstrdup(path);
+	char *slash = strrchr(folder, '/');
+
+	if (over == STORED_KEEP_OLD && access(path, F_OK) == 0)
+		return err_set(e, ERR_INPUT, "%s is there already: --force writes over it", path);
+	if (slash && slash > folder) {
+		*slash = '\0';
+		if (dir_make(folder, 0755, e) < 0)
+			return -1;
+	}
+	fixture_write(f, &text);
+	return file_write_durable(AT_FDCWD, path, buf_slice(&text), 0644, e);
+}
+
+int stored_save(const struct command *c, const char *named, int64_t id, const char *path, enum stored_over over)
+{
+	struct fixture f = FIXTURE_NONE;
+	struct err e;
+	int code = stored_fetch(c, named, id, &f, NULL);
+
+	if (code == STORED_GONE) {
+		fprintf(stderr, "pushrod %s: the body of delivery %" PRId64 " is no longer kept\n", c->name, id);
+		code = EXIT_NOT_FOUND;
+	}
+	if (code == EXIT_OK && write_fixture(path, &f, over, &e) < 0) {
+		fprintf(stderr, "pushrod %s: %s\n", c->name, e.msg);
+		code = EXIT_FAILED;
+	}
+	fixture_fini(&f);
 	return code;
 }
 

@@ -11,5 +11,9 @@
  * stderr; EXIT_NOT_FOUND: there is no such delivery. */
 #define STORED_GONE (-1)
 int stored_fetch(const struct command *c, const char *named, int64_t id, struct fixture *out, json_t **delivery);
+/* The same, written to PATH as a fixture; its folder is made. One that is there is left alone unless OVER says otherwise.
+ * EXIT_OK, or said on stderr. */
+enum stored_over { STORED_KEEP_OLD, STORED_WRITE_OVER };
+int stored_save(const struct command *c, const char *named, int64_t id, const char *path, enum stored_over over);
 /* The rule set known by SHA256, out of the state folder. EXIT_OK and *out owned, or said on stderr. */
 int stored_ruleset(const struct command *c, const char *named, const char *sha256, struct ruleset **out);

@@ -194,38 +194,16 @@ static int is_test_name(const char *name)
 	return *name && *name != '/' && *name != '.' && !strstr(name, "/.") && name[strlen(name) - 1] != '/' && !strstr(name, "//");
 }
 
-static int write_test(const struct suite *s, const char *name, const struct fixture *f)
+static int save(const struct suite *s, const char *delivery, const char *state, enum stored_over over)
 {
-	CLEANUP(buf_fini) struct buf text = BUF(BUF_UNLIMITED);
-	CLEANUP(freep) char *path = xprintf("%s/tests/%s.json", s->dir, name), *folder = xstrdup(path);
-	struct err e;
-
-	*strrchr(folder, '/') = '\0';
-	fixture_write(f, &text);
-	if (access(path, F_OK) == 0)
-		err_set(&e, ERR_INPUT, "%s is there already: give another --name", path);
-	else if (dir_make(folder, 0755, &e) == 0 && file_write_durable(AT_FDCWD, path, buf_slice(&text), 0644, &e) == 0)
-		return EXIT_OK;
-	fprintf(stderr, "pushrod %s: %s\n", s->self->name, e.msg);
-	return EXIT_FAILED;
-}
-
-static int save(const struct suite *s, const char *delivery, const char *name, const char *state)
-{
-	struct fixture f = FIXTURE_NONE;
+	CLEANUP(freep) char *path = xprintf("%s/tests/%s.json", s->dir, s->exactly);
 	int64_t id;
 
 	if (slice_to_i64(slice_of(delivery), 1, INT64_MAX, &id) < 0)
 		return command_usage(s->self, "--save takes the number of a delivery, not '%s'", delivery);
-	if (!is_test_name(name))
-		return command_usage(s->self, "'%s' is no name of a test", name);
-	int code = stored_fetch(s->self, state, id, &f, NULL);
-	if (code == STORED_GONE)
-		fprintf(stderr, "pushrod %s: the body of delivery %s is no longer kept\n", s->self->name, delivery);
-	if (code == EXIT_OK)
-		code = write_test(s, name, &f);
-	fixture_fini(&f);
-	return code == STORED_GONE ? EXIT_NOT_FOUND : code;
+	if (!is_test_name(s->exactly))
+		return command_usage(s->self, "'%s' is no name of a test", s->exactly);
+	return stored_save(s->self, state, id, path, over);
 }
 
 /* ---- the whole ---- */
@@ -277,9 +255,9 @@ static int run(const struct command *self, int argc, char **argv)
 	const char *word = NULL, *format = "text", *delivery = NULL, *name = NULL, *state = NULL;
 	struct suite s = { .self = self };
 	struct ruleset *rs = NULL;
-	int as_json = 0, is_update = 0, code;
+	int as_json = 0, is_update = 0, is_forced = 0, code;
 	const struct option_spec specs[] = { { "update", 'u', NULL, &is_update }, { "only", 'o', &s.only, NULL },
-		{ "save", 0, &delivery, NULL }, { "name", 0, &name, NULL }, { "state", 0, &state, NULL },
+		{ "save", 0, &delivery, NULL }, { "name", 0, &name, NULL }, { "force", 'f', NULL, &is_forced }, { "state", 0, &state, NULL },
 		{ "json", 0, NULL, &as_json }, { "format", 0, &format, NULL }, { 0 } };
 
 	if (options_parse(self, argc, argv, specs, &word, 1, &code) < 0)
@@ -291,7 +269,7 @@ static int run(const struct command *self, int argc, char **argv)
 	s.exactly = name ? name : usual;
 	code = site_load_or_say(self, s.dir, &rs);
 	if (code == EXIT_OK && delivery)
-		code = save(&s, delivery, s.exactly, state);
+		code = save(&s, delivery, state, is_forced ? STORED_WRITE_OVER : STORED_KEEP_OLD);
 	if (code == EXIT_OK)
 		code = find_all(&s);
 	if (code == EXIT_OK)
@@ -304,7 +282,8 @@ static int run(const struct command *self, int argc, char **argv)
 }
 
 const struct command cmd_test = {
-	"test", "[DIR] [--update] [--only TEXT] [--save DELIVERY] [--format text|json|tap|junit|github]", "run the tests beside the rules",
+	"test", "[DIR] [--update] [--only TEXT] [--save DELIVERY [--force]] [--name NAME] [--format text|json|tap|junit|github]",
+	"run the tests beside the rules",
 	"DIR/tests/NAME.json is a delivery, DIR/tests/NAME.expect.json what must come of it: which rules fire, and what their\n"
 	"actions would do (docs/offline.md). Nothing is run, sent or published.\n"
 	"\n"
@@ -312,6 +291,7 @@ const struct command cmd_test = {
 	"  -o, --only TEXT      only tests with TEXT in their name\n"
 	"      --save DELIVERY  make a test of a delivery that the running server keeps, and its expectation\n"
 	"      --name NAME      that one's name (delivery-7), or the only test to run\n"
+	"  -f, --force          save it over one of that name\n"
 	"      --state DIR      the server's state folder\n"
 	"      --format FORMAT  text, json, tap, junit (XML) or github (annotations of a workflow run)\n"
 	"      --json           the same as --format json\n"

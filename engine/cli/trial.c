@@ -123,6 +123,9 @@ static int reach(const struct ruleset *rs, const struct fixture *f, struct trial
 	struct header headers[HEADERS_MAX];
 	const struct provider *p = source_provider(t->source);
 
+	if (f->cause || f->only_rule)
+		return err_set(e, ERR_INPUT, "\"%s\" is of events that no sender brings; source '%s' has senders", f->cause ? "cause" : "only",
+			       source_name(t->source));
 	buf_add(lines, buf_slice(&f->headers));
 	if (p && provider_label(p, t->key, f->event ? f->event : "", lines, e) < 0)
 		return -1;

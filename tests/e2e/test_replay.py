@@ -52,9 +52,8 @@ rule "noon" { cron = { "0 12 * * *", missed = "skip" }, run = function(job) job:
 '''
 
 
-def test_what_no_sender_brought_is_run_again():
-    s = Server({"rules/i.lua": INNER})
-    # A schedule that was due while it was down.
+def cause_all(s):
+    """A job of each rule of INNER but noon. Returns that of the schedule, which was due while it was down."""
     wait("the schedules are armed", lambda: schedules(s) == 2)
     s.stop()
     db = sqlite3.connect(os.path.join(s.state, "pushrod.db"))
@@ -68,6 +67,12 @@ def test_what_no_sender_brought_is_run_again():
         ended(s, rule)
     assert s.cli("trigger", "by hand", "--data", '{"to": "production"}')[0] == 0
     ended(s, "by hand")
+    return fired
+
+
+def test_what_no_sender_brought_is_run_again():
+    s = Server({"rules/i.lua": INNER})
+    fired = cause_all(s)
     instants = instants_of(s)
     # job: rule: local: by a rule, and by a person
     for rule, source, lines in (("each", "job", ["each 7"]), ("after", "rule", ["after build main 1"]), ("deploy", "local", ["deploy 7 of build"]),
@@ -161,3 +166,59 @@ rule "next" { on = "rule:succeeded", when = { rule = "r" }, run = function(job) 
     # What it causes is no replay itself, and finds it by its cause.
     job = ended(s, "next", 3)[-1]
     assert s.lines(job["id"]) == [f"nil {answer['delivery']}"], s.lines(job["id"])
+
+
+def test_what_no_sender_brought_becomes_a_test_with_the_same_verdict():
+    s = Server({"rules/i.lua": INNER})
+    cause_all(s)
+    expect = {}
+    for rule in ("nightly", "each", "after", "deploy", "by hand"):
+        job = jobs_of(s, rule)[0]
+        expect[f"delivery-{job['delivery']}"] = {"match": [rule], "effects": {rule: [{"log": line} for line in s.lines(job["id"])]}}
+        code, out, err = s.cli("deliveries", "save", str(job["delivery"]), s.site)
+        assert code == 0 and out == f"{s.site}/tests/delivery-{job['delivery']}.json\n" and "test --update" in err, (code, out, err)
+    for name, wanted in expect.items():
+        if "after" in wanted["match"]:
+            wanted["effects"]["after"].insert(0, {"env": {"B": "main"}})
+        s.write(f"tests/{name}.expect.json", json.dumps(wanted))
+    code, out, err = s.cli("test", s.site)
+    assert code == 0 and "5 passed" in out, (code, out, err)
+    # explain says the same of the file; and the rule's name is what it is for.
+    code, out, err = s.cli("explain", f"{s.site}/tests/delivery-{jobs_of(s, 'nightly')[0]['delivery']}.json", s.site)
+    assert code == 0 and "nightly   match" in out and "meant for the rule" in out and "noon   " not in out, (code, out, err)
+    s.write("rules/i.lua", INNER.replace('"nightly" {', '"nightly" { enabled = false,'))
+    code, out, err = s.cli("test", s.site)
+    assert code == 1 and "nightly does not fire: it says enabled = false" in out and "4 passed" in out, (code, out, err)
+
+
+def test_a_delivery_is_saved_where_one_says_and_nothing_is_written_over():
+    s = Server({"rules/r.lua": 'rule "r" { on = "push", when = "always", run = function(job) end }\n'})
+    sent = Repository().push_body()
+    assert s.deliver(sent)[0] == 202
+    place = os.path.join(s.home, "place")
+    os.mkdir(place)
+
+    def save(*args, code=0, env=None):
+        got, out, err = s.cli("deliveries", "save", "1", *args, env=env)
+        assert got == code, (got, out, err)
+        return out.strip(), err
+
+    assert save(place)[0] == f"{place}/delivery-1.json", "a folder that is no site"
+    assert save(f"{place}/new/")[0] == f"{place}/new/delivery-1.json"
+    assert save(f"{place}/a/b/mine.json")[0] == f"{place}/a/b/mine.json"
+    assert save(env={"PUSHROD_SITE": s.site})[0] == f"{s.site}/tests/delivery-1.json"
+    for path in (f"{place}/delivery-1.json", f"{place}/a/b/mine.json", f"{s.site}/tests/delivery-1.json"):
+        with open(path, "rb") as f:
+            assert sent.strip() in f.read(), path
+    assert save("-")[0].encode().count(sent.strip()) == 1
+    with open(f"{place}/delivery-1.json", "w", encoding="utf-8") as f:
+        f.write("mine")
+    assert "is there already: --force writes over it" in save(place, code=1)[1]
+    with open(f"{place}/delivery-1.json", encoding="utf-8") as f:
+        assert f.read() == "mine"
+    save(place, "--force")
+    with open(f"{place}/delivery-1.json", encoding="utf-8") as f:
+        assert json.load(f)["source"] == "github"
+    assert s.cli("test", s.site, "--save", "1")[0] == 1 and s.cli("test", s.site, "--save", "1", "--force")[0] == 0
+    for args, code in ((("save",), 2), (("save", "x"), 2), (("save", "9", place), 5), (("save", "1", place, "y"), 2), (("show", "1", "y"), 2)):
+        assert s.cli("deliveries", *args)[0] == code, args

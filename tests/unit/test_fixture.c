@@ -86,6 +86,11 @@ Test(fixture, is_written_so_that_it_is_read_again)
 		struct buf text = BUF(BUF_UNLIMITED);
 		f.source = xstrdup("g\"h");
 		f.received_ms = 1795500000000;
+		if (i % 2) {
+			f.cause = xstrdup("{\"rule\":\"docs\"}");
+			f.only_file = xstrdup("rules/a b.lua");
+			f.only_rule = xstrdup("it's \"nightly\"");
+		}
 		cr_assert_eq(fixture_add_header(&f, SLICE("X-A"), SLICE("b: \"c\""), &e), 0);
 		buf_add(&f.body, bodies[i]);
 		fixture_write(&f, &text);
@@ -95,9 +100,26 @@ Test(fixture, is_written_so_that_it_is_read_again)
 		cr_expect_null(g.event);
 		cr_expect_str_eq(buf_cstr(&g.headers), "X-A: b: \"c\"\n");
 		cr_expect_eq(g.received_ms, 1795500000000);
+		cr_expect(i % 2 ? !strcmp(g.cause, f.cause) : !g.cause);
+		cr_expect(i % 2 ? !strcmp(g.only_file, f.only_file) && !strcmp(g.only_rule, f.only_rule) : !g.only_file && !g.only_rule);
 		fixture_fini(&f);
 		fixture_fini(&g);
 		buf_fini(&text);
+	}
+	no_leaks();
+}
+
+Test(fixture, says_what_is_wrong_with_its_rule)
+{
+	static const char *const bad[] = { "7", "{}", "{\"rule\":\"a\"}", "{\"file\":\"a\"}", "{\"file\":\"a\",\"rule\":7}",
+					   "{\"file\":\"a\",\"rule\":\"b\",\"x\":1}" };
+	struct fixture f;
+	struct err e;
+
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		CLEANUP(freep) char *text = xprintf("{\"fixture\":1,\"payload\":{},\"only\":%s}", bad[i]);
+		cr_assert_eq(parse(text, &f, &e), -1, "%s", text);
+		cr_expect(strstr(e.msg, "\"only\" of a fixture must be a rule"), "%s", e.msg);
 	}
 	no_leaks();
 }
