@@ -8,6 +8,7 @@
 
 #include "cli/hook_action.h"
 #include "cli/hook_rule.h"
+#include "model/queue.h"
 #include "rules/arena.h"
 #include "rules/schema.h"
 
@@ -256,6 +257,7 @@ static void add_rule(struct converting *c, struct hook *h)
 	else
 		buf_adds(&out, "\"always\"");
 	buf_adds(&out, is_off ? ",\n  enabled = false,\n" : ",\n");
+	buf_addf(&out, "  queue = { limit = %d },\n", QUEUE_LIMIT_MAX);
 	buf_addf(&out, "  run  = function(job)\n" SLICE_FMT "  end,\n}\n", SLICE_ARG(buf_slice(&h->action)));
 	add_file(c->out, xprintf("rules/%s.lua", h->name), buf_take(&out), 0);
 	c->out->n_rules++;
@@ -299,7 +301,8 @@ static void add_settings(struct converting *c)
 	buf_addf(&out, "-- Imported from %s of adnanh/webhook. What is different everywhere:\n"
 		"--  * Only POST, with a JSON document or a form as its body. The answer is 202 and JSON that says what matched.\n"
 		"--  * Commands run as confined steps: a clean environment, a workspace of their own to write to, and of the system /usr, /etc, /opt\n"
-		"--    and the like to read. One hook's commands run one after the other.\n"
+		"--    and the like to read. As in the original, one hook's commands do not wait for each other, up to jobs.max (8 unless said) of all\n"
+		"--    hooks; take `queue` out of a rule, and they run one after the other.\n"
 		"--  * A test of a list means any of its elements; a regular expression is asked of texts alone; a dot in a name is always a path.\n"
 		"--  * The original listens on 0.0.0.0:9000: a listener that serves hooks alone may leave loopback, as in\n"
 		"--    listen = { { \"0.0.0.0:9000\", serve = { \"hooks\" } }, { \"127.0.0.1:8787\", serve = { \"pages\" } } }\n"

@@ -16,14 +16,14 @@
 #define EXPECT_MAX (16 << 20)
 #define INDENT "      "
 
-static const char *const keys[] = { "match", "no_match", "effects", "answers", NULL };
+static const char *const keys[] = { "match", "no_match", "effects", "answers", "queues", NULL };
 
 struct running {
 	struct rule_test *test;
 	const struct ruleset *rs;
 	struct trial trial;
 	json_t *want;                   /* NULL: there is no expectation yet */
-	json_t *got;                    /* of "match" and "effects" */
+	json_t *got;                    /* of "match", "effects", "queues" */
 };
 
 void rule_test_init(struct rule_test *t, const char *dir, const char *name)
@@ -70,13 +70,14 @@ static int check_expectation(struct running *r)
 		const char *near = did_you_mean(slice_of(key), keys);
 		CLEANUP(freep) char *unknown = xprintf("there is no \"%.60s\"%s%s%s", key, near ? ", did you mean \"" : "", near ? near : "",
 						       near ? "\"?" : "");
-		int is_list = !strcmp(key, "match") || !strcmp(key, "no_match"), is_map = !strcmp(key, "effects") || !strcmp(key, "answers");
+		int is_list = !strcmp(key, "match") || !strcmp(key, "no_match");
+		int is_map = !strcmp(key, "effects") || !strcmp(key, "answers") || !strcmp(key, "queues");
 		if (!is_list && !is_map)
 			return wrong(r, r->test->expect_path, unknown);
 		if (is_list && !is_list_of_strings(value))
 			return wrong(r, r->test->expect_path, "\"match\" and \"no_match\" are lists of rules' names");
 		if (is_map && !json_is_object(value))
-			return wrong(r, r->test->expect_path, "\"effects\" and \"answers\" are objects by rules' names");
+			return wrong(r, r->test->expect_path, "\"effects\", \"queues\" and \"answers\" are objects by rules' names");
 	}
 	return 0;
 }
@@ -145,6 +146,13 @@ static int has_rule(const json_t *named, const char *rule)
 	return json_object_size(named) == 0;
 }
 
+/* "ci (cc=gcc part=web)"; owned. */
+static char *label_of(const struct running *r, size_t i, size_t k)
+{
+	const char *rule = rule_name(match_rule(r->trial.match, i)), *cell = match_cell(r->trial.match, i, k);
+	return *cell ? xprintf("%s (%s)", rule, cell) : xstrdup(rule);
+}
+
 static int rehearse_cells(struct running *r, size_t i, json_t *effects)
 {
 	const struct rule *rule = match_rule(r->trial.match, i);
@@ -152,9 +160,8 @@ static int rehearse_cells(struct running *r, size_t i, json_t *effects)
 	struct err e;
 
 	for (size_t k = 0; k < match_cell_count(r->trial.match, i); k++) {
-		const char *cell = match_cell(r->trial.match, i, k);
-		CLEANUP(freep) char *label = *cell ? xprintf("%s (%s)", rule_name(rule), cell) : xstrdup(rule_name(rule));
-		if (rehearse(r->rs, rule, cell, &r->trial, answers, &list, &e) < 0)
+		CLEANUP(freep) char *label = label_of(r, i, k);
+		if (rehearse(r->rs, rule, match_cell(r->trial.match, i, k), &r->trial, answers, &list, &e) < 0)
 			return wrong(r, label, e.msg);
 		json_object_set_new(effects, label, list);
 	}
@@ -173,6 +180,22 @@ static int rehearse_all(struct running *r)
 	return 0;
 }
 
+/* By which key each job waits for others: {"key":"acme/app refs/heads/main"}, or {"name":"production"} of a shared queue. */
+static void fill_queues(struct running *r)
+{
+	const json_t *want = json_object_get(r->want, "queues");
+	json_t *queues = json_object();
+
+	for (size_t i = 0; i < match_count(r->trial.match); i++)
+		for (size_t k = 0; k < match_cell_count(r->trial.match, i) && has_rule(want, rule_name(match_rule(r->trial.match, i))); k++) {
+			CLEANUP(buf_fini) struct buf key = BUF(1 << 16);
+			CLEANUP(freep) char *label = label_of(r, i, k);
+			int is_shared = match_queue_key(r->trial.match, i, k, &key);
+			json_object_set_new(queues, label, json_pack("{s:s}", is_shared ? "name" : "key", buf_cstr(&key)));
+		}
+	json_object_set_new(r->got, "queues", queues);
+}
+
 static int fill_got(struct running *r)
 {
 	json_t *match = json_array();
@@ -181,6 +204,8 @@ static int fill_got(struct running *r)
 	json_object_set_new(r->got, "match", match);
 	for (size_t i = 0; i < match_count(r->trial.match); i++)
 		json_array_append_new(match, json_string(rule_name(match_rule(r->trial.match, i))));
+	if (json_object_get(r->want, "queues"))
+		fill_queues(r);
 	return wants(r, "effects") ? rehearse_all(r) : 0;
 }
 
@@ -253,6 +278,26 @@ static int compare_effects(struct running *r)
 	return out->len == before;
 }
 
+static int compare_queues(struct running *r)
+{
+	const json_t *got = json_object_get(r->got, "queues");
+	struct buf *out = &r->test->what;
+	size_t before = out->len;
+	const char *rule;
+	json_t *want;
+
+	json_object_foreach(json_object_get(r->want, "queues"), rule, want) {
+		json_t *is = json_object_get(got, rule);
+		if (is && json_equal(want, is))
+			continue;
+		char *a = json_dumps(want, JSON_ENCODE_ANY), *b = is ? json_dumps(is, 0) : xstrdup("no job: it does not fire");
+		buf_addf(out, INDENT "queue of %s: want %s, got %s\n", rule, a, b);
+		free(a);
+		free(b);
+	}
+	return out->len == before;
+}
+
 /* ---- writing it ---- */
 
 static void add_compact(const char *before, const json_t *v, struct buf *out)
@@ -302,12 +347,12 @@ static void write_expectation(const json_t *all, struct buf *out)
 static int update(struct running *r)
 {
 	json_t *new = r->want ? json_deep_copy(r->want) : json_object();
-	const char *const parts[] = { "match", "effects" };
+	const char *const parts[] = { "match", "effects", "queues" };
 	struct err e = { 0 };
 	int result = 0;
 
 	for (size_t i = 0; i < COUNT(parts); i++)
-		if (wants(r, parts[i]))
+		if (wants(r, parts[i]) && json_object_get(r->got, parts[i]))
 			json_object_set(new, parts[i], json_object_get(r->got, parts[i]));
 	if (!r->want || !json_equal(new, r->want)) {
 		CLEANUP(buf_fini) struct buf text = BUF(BUF_UNLIMITED);
@@ -329,8 +374,8 @@ static int run(struct running *r, enum rule_test_mode mode)
 		return 1;
 	if (!r->want)
 		return wrong(r, r->test->expect_path, "is not there; pushrod test --update writes it"), 0;
-	int match = compare_match(r), effects = compare_effects(r);
-	return match && effects;
+	int match = compare_match(r), effects = compare_effects(r), queues = compare_queues(r);
+	return match && effects && queues;
 }
 
 void rule_test_run(struct rule_test *t, const struct ruleset *rs, enum rule_test_mode mode)

@@ -22,6 +22,32 @@ static void add_on(const struct listed_rule *r, struct buf *out)
 		buf_addf(out, "%s%s%s", i ? ", " : "", listed_rule_is_scheduled(r, i) ? "cron " : "", listed_rule_trigger(r, i));
 }
 
+/* "  queue production", "  queue {repo} {ref} (cancel, limit 2)". */
+static void add_queue(const struct listed_rule *r, struct buf *out)
+{
+	const json_t *own = json_object_get(r->queue, "m");
+	const char *key = json_string_value(json_object_get(own, "key")), *busy = json_string_value(json_object_get(own, "busy"));
+	const char *debounce = json_string_value(json_object_get(own, "debounce")), *gap = " (";
+	json_int_t limit = json_integer_value(json_object_get(own, "limit"));
+
+	if (!r->queue)
+		return;
+	buf_addf(out, "  queue%s%s", r->shared_queue || key ? " " : "", r->shared_queue ? r->shared_queue : key ? key : "");
+	if (busy && strcmp(busy, "wait") != 0) {
+		buf_addf(out, "%s%s", gap, busy);
+		gap = ", ";
+	}
+	if (limit > 1) {
+		buf_addf(out, "%slimit %lld", gap, (long long)limit);
+		gap = ", ";
+	}
+	if (debounce) {
+		buf_addf(out, "%sdebounce %s", gap, debounce);
+		gap = ", ";
+	}
+	buf_adds(out, *gap == ',' ? ")" : "");
+}
+
 static void print_list(const struct listed_rules *l)
 {
 	int name_width = 4, place_width = 4;
@@ -36,8 +62,8 @@ static void print_list(const struct listed_rules *l)
 		CLEANUP(buf_fini) struct buf on = BUF(BUF_UNLIMITED);
 		CLEANUP(freep) char *place = xprintf("%s:%d", r->file, r->line);
 		add_on(r, &on);
-		printf("%-*s  %-*s  %s%s%s%s\n", name_width, r->name, place_width, place, buf_cstr(&on), r->queue ? "  queue " : "",
-		       r->queue ? r->queue : "", r->is_disabled ? "  (not enabled)" : "");
+		add_queue(r, &on);
+		printf("%-*s  %-*s  %s%s\n", name_width, r->name, place_width, place, buf_cstr(&on), r->is_disabled ? "  (not enabled)" : "");
 	}
 }
 

@@ -61,7 +61,8 @@ static void add_file(struct listed_rules *l, const json_t *file)
 		l->list = xrealloc(l->list, (l->n + 1) * sizeof *l->list);
 		l->list[l->n++] = (struct listed_rule){
 			.name = text_of(json_object_get(d, "name")), .file = text_of(json_object_get(file, "path")), .line = line, .value = value,
-			.queue = json_string_value(member(value, "queue")), .is_disabled = json_is_false(member(value, "enabled")),
+			.queue = member(value, "queue"), .shared_queue = json_string_value(member(value, "queue")),
+			.is_disabled = json_is_false(member(value, "enabled")),
 			.text = lines_of(text, line, next_line > line ? next_line : 0),
 		};
 	}
@@ -197,8 +198,8 @@ static void draw_rule(struct drawing *d, size_t number, const char *by, size_t d
 	const struct listed_rule *r = &d->l->list[number];
 
 	d->is_drawn[number] = 1;
-	buf_addf(d->out, "%*s-> %s%s%s%s  %s:%d%s", (int)depth * 4 + 2, "", r->name, by ? " (" : "", by ? by : "", by ? ")" : "", r->file, r->line,
-		 r->is_disabled ? "  (not enabled)" : "");
+	buf_addf(d->out, "%*s-> %s%s%s%s  %s:%d%s%s%s", (int)depth * 4 + 2, "", r->name, by ? " (" : "", by ? by : "", by ? ")" : "", r->file, r->line,
+		 r->shared_queue ? "  queue " : "", r->shared_queue ? r->shared_queue : "", r->is_disabled ? "  (not enabled)" : "");
 	for (size_t i = 0; i < depth; i++)
 		if (d->path[i] == number) {
 			buf_adds(d->out, "  … a loop\n");
@@ -288,6 +289,20 @@ static void put_dot(const struct listed_rule *from, const char *by, const struct
 	buf_adds(out, ";\n");
 }
 
+/* A line without an arrow: whoever has one to the same queue waits for the others. */
+static void put_dot_queue(const struct listed_rule *r, struct buf *out)
+{
+	CLEANUP(freep) char *queue = xprintf("queue %s", r->shared_queue);
+
+	buf_adds(out, "  ");
+	buf_add_json(out, slice_of(queue));
+	buf_adds(out, " [shape=cds];  ");
+	buf_add_json(out, slice_of(r->name));
+	buf_adds(out, " -> ");
+	buf_add_json(out, slice_of(queue));
+	buf_adds(out, " [dir=none, style=dotted];\n");
+}
+
 void rules_graph_dot(const struct listed_rules *l, struct buf *out)
 {
 	buf_adds(out, "digraph rules {\n  rankdir=LR;\n  node [shape=box];\n");
@@ -295,6 +310,8 @@ void rules_graph_dot(const struct listed_rules *l, struct buf *out)
 		buf_adds(out, "  ");
 		buf_add_json(out, slice_of(l->list[i].name));
 		buf_adds(out, l->list[i].is_disabled ? " [style=dashed];\n" : ";\n");
+		if (l->list[i].shared_queue)
+			put_dot_queue(&l->list[i], out);
 	}
 	each_edge(l, put_dot, out);
 	buf_adds(out, "}\n");
@@ -315,9 +332,29 @@ static void put_json(const struct listed_rule *from, const char *by, const struc
 	buf_addc(out, '}');
 }
 
+static void put_json_queues(const struct listed_rules *l, struct buf *out)
+{
+	json_t *queues = json_object();
+
+	for (size_t i = 0; i < l->n; i++) {
+		const char *name = l->list[i].shared_queue;
+		if (!name)
+			continue;
+		if (!json_object_get(queues, name))
+			json_object_set_new(queues, name, json_array());
+		json_array_append_new(json_object_get(queues, name), json_string(l->list[i].name));
+	}
+	char *text = json_dumps(queues, JSON_COMPACT);
+	buf_adds(out, text);
+	free(text);
+	json_decref(queues);
+}
+
 void rules_graph_json(const struct listed_rules *l, struct buf *out)
 {
 	buf_adds(out, "{\"edges\":[");
 	each_edge(l, put_json, out);
-	buf_adds(out, "]}\n");
+	buf_adds(out, "],\"queues\":");
+	put_json_queues(l, out);
+	buf_adds(out, "}\n");
 }

@@ -7,7 +7,8 @@
 struct listed_rule {
 	const char *name, *file;        /* borrowed from the list, like all below */
 	int line;
-	const char *queue;              /* the name of a shared one; NULL */
+	const json_t *queue;            /* its `queue` as written; NULL */
+	const char *shared_queue;       /* where that is a name: it; else NULL */
 	int is_disabled;
 	struct slice text;              /* as it is written */
 	const json_t *value;            /* its table, as rules/node.h says */
@@ -25,4 +26,5 @@ int listed_rule_is_scheduled(const struct listed_rule *r, size_t i);            
 
 void rules_graph_text(const struct listed_rules *l, struct buf *out);
 void rules_graph_dot(const struct listed_rules *l, struct buf *out);
-void rules_graph_json(const struct listed_rules *l, struct buf *out);           /* {"edges":[{"from":{"event"|"rule"},"by","to"}…]} */
+void rules_graph_json(const struct listed_rules *l, struct buf *out);           /* {"edges":[{"from","by","to"}…],"queues":{NAME:[rules]}}: FROM is a
+	rule, left out where an event comes from without; queues: those that rules share */

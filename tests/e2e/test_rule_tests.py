@@ -63,6 +63,27 @@ def test_a_changed_effect_is_shown_as_a_difference():
     assert run("test", home)[0] == 0
 
 
+def test_a_test_can_say_for_whom_a_job_waits():
+    rules = """rule "a" { on = "push", when = "always", queue = { key = "{repo} {branch}", busy = "latest" }, run = function(job) end }
+rule "b" { on = "push", when = "always", queue = "production", run = function(job) end }
+rule "c" { on = "push", when = "always", matrix = { cc = { "gcc", "clang" } }, queue = { key = "{matrix.cc} {ref}" }, run = function(job) end }
+rule "d" { on = "push", when = "always", run = function(job) end }
+"""
+    want = {"a": {"key": "acme/handbook main"}, "b": {"name": "production"}, "c (cc=gcc)": {"key": "gcc refs/heads/main"},
+            "c (cc=clang)": {"key": "clang refs/heads/main"}, "d": {"key": ""}}
+    home = a_site(rules, {"queues": {}})
+    put(home, "pushrod.lua", CONFIG + 'queue "production" { limit = 2 }\n')
+    assert run("test", home, "--update")[0] == 0
+    with open(os.path.join(home, "tests/push.expect.json"), encoding="utf-8") as f:
+        assert json.load(f) == {"queues": want}
+    code, out, err = run("test", home)
+    assert code == 0, (out, err)
+    put(home, "rules/a.lua", rules.replace("{repo} {branch}", "{repo} {ref}").replace('queue = "production", ', ""))
+    code, out, _ = run("test", home)
+    assert code == 1 and 'queue of a: want {"key": "acme/handbook main"}, got {"key": "acme/handbook refs/heads/main"}' in out, out
+    assert 'queue of b: want {"name": "production"}, got {"key": ""}' in out and "queue of c" not in out, out
+
+
 def test_what_the_expectation_leaves_out_is_not_looked_at():
     rules = body('job:log("x")') + 'rule "b" { on = "push", when = "always", steps = { { "s", sh = "true" } } }\n'
     home = a_site(rules, {"match": ["b", "a"]})

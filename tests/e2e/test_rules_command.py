@@ -24,7 +24,7 @@ def fits(schema, value, root, at="$"):
     if schema is True:
         return
     known = {"$ref", "type", "const", "enum", "anyOf", "allOf", "properties", "additionalProperties", "propertyNames", "required", "items", "minItems",
-             "minLength", "minimum", "maximum", "pattern", "minProperties", "description", "title", "$schema", "$defs"}
+             "minLength", "maxLength", "minimum", "maximum", "pattern", "minProperties", "description", "title", "$schema", "$defs"}
     assert set(schema) <= known, set(schema) - known
     kinds = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None), "integer": int, "number": (int, float)}
     if "$ref" in schema:
@@ -40,7 +40,7 @@ def fits(schema, value, root, at="$"):
         yield f"{at}: {value!r} fits none of {schema['anyOf']}"
     for s in schema.get("allOf", []):
         yield from fits(s, value, root, at)
-    if isinstance(value, str) and ("pattern" in schema and not re.search(schema["pattern"], value) or len(value) < schema.get("minLength", 0)):
+    if isinstance(value, str) and ("pattern" in schema and not re.search(schema["pattern"], value) or not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value))):
         yield f"{at}: {value!r} is not {schema.get('pattern')}"
     if isinstance(value, int) and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
         yield f"{at}: {value}"
@@ -110,6 +110,32 @@ rule "nightly" { cron = { "0 3 * * *", zone = "Europe/Berlin" }, run = function(
     assert "cron 0 3 * * *" in s.cli("rules", s.site)[1]
     s.write("rules/a.lua", 'rule "x" { on = "rule:finished", when = { rule = "x" }, run = function(job) end }\n')
     assert s.cli("rules", s.site, "--graph")[1].splitlines() == ["rule:finished", "  -> x  rules/a.lua:1", "      -> x (rule:finished)  rules/a.lua:1  … a loop"]
+
+
+def test_queues_are_listed_and_drawn():
+    s = Server({"rules/a.lua": '''rule "plain" { on = "push", when = "always", run = function(job) end }
+rule "ci" { on = "push", when = "always", queue = { key = "{repo} {ref}", busy = "cancel", limit = 2, debounce = "3s" }, run = function(job) end }
+rule "one" { on = "push", when = "always", queue = { busy = "skip" }, run = function(job) end }
+rule "ship" { on = "tag", when = "always", queue = "production", run = function(job) end }
+rule "move" { on = "rule:succeeded", when = { rule = "ship" }, queue = "production", run = function(job) end }
+'''}, start=False)
+    s.write("pushrod.lua", 'config { listen = { "127.0.0.1:0" } }\nsource "github" { provider = "github", secret = secret "github" }\nqueue "production" { limit = 1 }\n')
+    code, out, err = s.cli("rules", s.site)
+    assert code == 0 and out.splitlines() == [
+        "plain  rules/a.lua:1  push", "ci     rules/a.lua:2  push  queue {repo} {ref} (cancel, limit 2, debounce 3s)", "one    rules/a.lua:3  push  queue (skip)",
+        "ship   rules/a.lua:4  tag  queue production", "move   rules/a.lua:5  rule:succeeded  queue production"], (out, err)
+    assert json.loads(s.cli("rules", "show", "ci", s.site, "--json")[1])["rules"][0]["queue"] == {
+        "key": "{repo} {ref}", "limit": 2, "busy": "cancel", "debounce_ms": 3000, "max_wait_ms": 30000}
+    out = s.cli("rules", s.site, "--graph")[1]
+    assert "  -> ship  rules/a.lua:4  queue production\n      -> move (rule:succeeded)  rules/a.lua:5  queue production\n" in out, out
+    dot = s.cli("rules", s.site, "--graph", "--format", "dot")[1]
+    assert '"ship" -> "queue production" [dir=none' in dot and '"move" -> "queue production" [dir=none' in dot, dot
+    assert json.loads(s.cli("rules", s.site, "--graph", "--json")[1])["queues"] == {"production": ["ship", "move"]}
+    with open(os.path.join(ROOT, "docs/rules.schema.json"), encoding="utf-8") as f:
+        schema = json.load(f)
+    declared = json.loads(s.cli("rules", "--declared", s.site)[1])
+    assert declared["queue"] == {"production": {"limit": 1}} and declared["rule"]["ship"]["queue"] == "production", declared
+    assert not list(fits(schema, declared, schema)), list(fits(schema, declared, schema))
 
 
 def test_what_is_declared_fits_the_json_schema():
