@@ -143,14 +143,64 @@ static enum node_kind lua_kind(enum schema_kind kind)
 	abort();
 }
 
+static int has_kind(const struct schema_type *types, enum schema_kind kind)
+{
+	for (; types->kind; types++)
+		if (types->kind == kind)
+			return 1;
+	return 0;
+}
+
+/* "make test" as the words of a command. */
+static void add_words(struct slice text, struct buf *out)
+{
+	const char *gap = "";
+
+	for (struct slice word, rest; text.len; text = rest) {
+		if (!slice_cut(text, ' ', &word, &rest)) {
+			word = text;
+			rest = SLICE_NULL;
+		}
+		if (word.len)
+			buf_addf(out, "%s\"" SLICE_FMT "\"", gap, SLICE_ARG(word));
+		gap = word.len ? ", " : gap;
+	}
+}
+
+/* A text where something else is wanted: how it is written there, as far as it is short. */
+static void add_fix(const char *key, const struct schema_type *types, const struct node *n, struct buf *out)
+{
+	struct slice text = n->text;
+
+	if (n->kind != NODE_STRING || text.len > 40 || slice_chr(text, '"') >= 0 || slice_chr(text, '\n') >= 0)
+		return;
+	if (strcmp(key, "steps") == 0) {
+		buf_addf(out, ": write steps = { { \"name\", sh = \"" SLICE_FMT "\" } }", SLICE_ARG(text));
+	} else if (strcmp(key, "exec") == 0) {
+		buf_adds(out, ": write exec = { ");
+		add_words(text, out);
+		buf_adds(out, " }");
+	} else if (strcmp(key, "run") == 0) {
+		buf_addf(out, ": write run = function(job) job:sh(\"" SLICE_FMT "\") end, or steps", SLICE_ARG(text));
+	} else if (has_kind(types, SCHEMA_SECRET)) {
+		buf_addf(out, ": write %s = secret \"name\", and put its text into secrets/name", key);
+	} else {
+		for (; types->kind; types++)
+			if (types->kind == SCHEMA_LIST && (has_kind(types->of, SCHEMA_STRING) || has_kind(types->of, SCHEMA_NAME) ||
+							   has_kind(types->of, SCHEMA_WORD)))
+				buf_addf(out, ": write %s = { \"" SLICE_FMT "\" }", key, SLICE_ARG(text));
+	}
+}
+
 static void say_type(struct checker *c, const char *key, const struct schema_type *types, const struct node *n)
 {
-	CLEANUP(buf_fini) struct buf want = BUF(BUF_UNLIMITED);
+	CLEANUP(buf_fini) struct buf want = BUF(BUF_UNLIMITED), fix = BUF(BUF_UNLIMITED);
 	char got[GOT_BYTES];
 
 	schema_wants(types, &want);
 	check_got(n, got);
-	check_say(c, n, "E103", "%s: want %s, got %s", key, buf_cstr(&want), got);
+	add_fix(key, types, n, &fix);
+	check_say(c, n, "E103", "%s: want %s, got %s%s", key, buf_cstr(&want), got, buf_cstr(&fix));
 }
 
 const struct schema_type *check_meant(const struct schema_type *types, const struct node *n)
@@ -204,7 +254,7 @@ static int is_url_path(struct slice s)
 	return 1;
 }
 
-static int is_one_of(struct slice s, const char *const *words)
+int check_is_word(struct slice s, const char *const *words)
 {
 	for (; *words; words++)
 		if (slice_eq(s, slice_of(*words)))
@@ -241,7 +291,7 @@ static void check_word(struct checker *c, const char *key, const struct schema_t
 	char hint[HINT_BYTES];
 	CLEANUP(buf_fini) struct buf want = BUF(BUF_UNLIMITED);
 
-	if (is_one_of(n->text, t->words))
+	if (check_is_word(n->text, t->words))
 		return;
 	check_hint(n->text, t->words, hint);
 	schema_wants((struct schema_type[]){ *t, { 0 } }, &want);
@@ -252,7 +302,7 @@ static void check_provider(struct checker *c, const struct node *n)
 {
 	char hint[HINT_BYTES];
 
-	if (!c->ctx->providers || is_one_of(n->text, c->ctx->providers))
+	if (!c->ctx->providers || check_is_word(n->text, c->ctx->providers))
 		return;
 	check_hint(n->text, c->ctx->providers, hint);
 	check_say(c, n, "E105", "there is no provider '" SLICE_FMT "'%s", SLICE_ARG(n->text), hint);
@@ -430,6 +480,8 @@ static void check_step(struct checker *c, const struct node *n)
 
 	if (has_sh && has_exec)
 		check_say(c, n, "E109", "this step has both sh and exec: it can do only one");
+	else if (has_sh && node_get(n, "sh")->kind == NODE_STRING)
+		check_foreign_template(c, node_get(n, "sh"));
 	else if (!has_sh && !has_exec)
 		check_say(c, n, "E109", "this step does nothing: give it sh = \"…\" or exec = { … }");
 }
@@ -520,7 +572,7 @@ static void check_source_decl(struct checker *c, const struct check_decl *d, con
 	int has_provider = node_get(d->value, "provider") || has_unknown_near(t, d->value, "provider");
 
 	check_settings_name(c, d);
-	if (is_one_of(d->name, schema_reserved_sources))
+	if (check_is_word(d->name, schema_reserved_sources))
 		say_decl(c, d, "E104", "'" SLICE_FMT "' is a word of the language and cannot be a source's name", SLICE_ARG(d->name));
 	if (!is_open && !has_provider)
 		say_decl(c, d, "E102", "source '" SLICE_FMT "' has no provider: write provider = \"github\", or auth = \"none\"",
@@ -571,6 +623,7 @@ static void check_decl(struct checker *c, const struct check_decl *d)
 	c->on = is_rule ? node_get(d->value, "on") : NULL;
 	c->matrix = is_rule ? node_get(d->value, "matrix") : NULL;
 	c->cron = is_rule ? node_get(d->value, "cron") : NULL;
+	c->paths_from_git = is_rule && node_get(d->value, "paths_from");
 	c->rule = d->name;
 	check_table(c, s->kind, s->table, d->value);
 	check_required(c, d, s->table);

@@ -42,6 +42,9 @@ struct check_context {                  /* what other files say */
 	check_secret_fn *secret_find;   /* NULL: do not check */
 	void *secret_arg;
 	int sources_unknown;            /* pushrod.lua has errors: do not hold a missing source or queue against a rule */
+	const struct check_decl *decls; /* of all files, names NUL-ended; NULL: which rules there are is not known */
+	size_t n_decls;
+	int rules_unknown;              /* a file could not be read to its end: do not hold a missing rule against another */
 };
 
 /* The alternative of TYPES that a value is meant to be, or NULL. Of two that are tables, the one without keys is the list. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "rules/checker.h"
+#include "rules/glob.h"
 #include "rules/normalise.h"
 #include "rules/template.h"
 
@@ -59,7 +60,14 @@ static int hears(struct slice word, const struct provider_event *e, int with_nat
 	return with_native && !is_common(word) && slice_eq(head, head_of(slice_of(e->native)));
 }
 
-static uint64_t fields_of_source(const struct check_source *s, struct slice word, int with_native, int *is_heard)
+/* What the job finds out itself: `paths_from = "git"`, where there is a commit to look at. */
+static uint64_t fields_of_case(const struct checker *c, const struct provider_event *e)
+{
+	int from_git = c->paths_from_git && e->fields & (uint64_t)1 << FIELD_SHA;
+	return e->fields | (from_git ? (uint64_t)1 << FIELD_PATHS : 0);
+}
+
+static uint64_t fields_of_source(const struct checker *c, const struct check_source *s, struct slice word, int with_native, int *is_heard)
 {
 	size_t n = 0;
 	const struct provider_event *events = s->provider ? provider_events(s->provider, &n) : NULL;
@@ -67,7 +75,7 @@ static uint64_t fields_of_source(const struct check_source *s, struct slice word
 
 	for (size_t i = 0; i < n; i++)
 		if (hears(word, &events[i], with_native)) {
-			fields |= events[i].fields;
+			fields |= fields_of_case(c, &events[i]);
 			*is_heard = 1;
 		}
 	if (!s->provider)
@@ -86,7 +94,7 @@ uint64_t check_event_fields(const struct checker *c, struct slice word)
 		event = word;
 	for (size_t i = 0; i < c->ctx->n_sources; i++)
 		if (!is_named || slice_eq(source, c->ctx->sources[i].name))
-			fields |= fields_of_source(&c->ctx->sources[i], event, is_named, &is_heard);
+			fields |= fields_of_source(c, &c->ctx->sources[i], event, is_named, &is_heard);
 	return is_heard ? fields : ALL_FIELDS;
 }
 
@@ -123,7 +131,7 @@ static int word_has(const struct checker *c, struct slice word, uint64_t fields)
 			if (!hears(event, &events[k], is_named))
 				continue;
 			is_heard = 1;
-			if ((events[k].fields & fields) == fields)
+			if ((fields_of_case(c, &events[k]) & fields) == fields)
 				return 1;
 		}
 	}
@@ -191,11 +199,51 @@ static void check_source(struct checker *c, const struct node *word, struct slic
 	check_say(c, word, "E112", "pushrod.lua declares no source '" SLICE_FMT "'%s", SLICE_ARG(name), hint);
 }
 
+/* Actions that forges and gateways tell. Any other may be right, so that what is near one of these is a guess at most. */
+static const char *const actions[] = {
+	"opened", "synchronize", "closed", "merged", "edited", "reopened", "labeled", "unlabeled", "approved", "changes_requested", "assigned",
+	"unassigned", "review_requested", "ready_for_review", "converted_to_draft", "created", "deleted", "published", "released",
+	"prereleased", "completed", "requested", "in_progress", "submitted", "dismissed", "resolved", "succeeded", "failed", "refunded", "disputed",
+	"locked", "unlocked", "transferred", "pinned", "unpinned", "milestoned", "demilestoned", "queued", "started", "auto_merge_enabled",
+	"auto_merge_disabled", "enqueued", "dequeued", "review_request_removed", "unresolved", "rerequested", "requested_action", "unpublished",
+	"waiting", "added", "removed", "updated", "renamed", "archived", "unarchived", "answered", "unanswered", "reassigned", "reordered", NULL
+};
+/* What people say of an event that has another word for it; those that a native event may have are not among them. */
+static const struct { const char *head, *action, *here; } other_actions[] = {
+	{ "pull_request", "open", "opened" }, { "pull_request", "close", "closed" }, { "pull_request", "merge", "merged" },
+	{ "pull_request", "update", "synchronize" }, { "pull_request", "updated", "synchronize" }, { "pull_request", "sync", "synchronize" },
+	{ "pull_request", "synchronized", "synchronize" }, { "pull_request", "push", "synchronize" }, { "pull_request", "created", "opened" },
+	{ "pull_request", "create", "opened" }, { "pull_request", "approve", "approved" }, { "pull_request", "reopen", "reopened" },
+	{ "pull_request", "review_approved", "approved" },
+	{ "issue", "open", "opened" }, { "issue", "close", "closed" }, { "issue", "created", "opened" },
+	{ "comment", "create", "created" }, { "release", "publish", "published" }, { "release", "create", "created" },
+	{ "payment", "success", "succeeded" }, { "payment", "paid", "succeeded" }, { "payment", "completed", "succeeded" },
+	{ "payment", "captured", "succeeded" }, { "payment", "failure", "failed" }, { "payment", "refund", "refunded" },
+	{ "payment", "dispute", "disputed" }, { "payment", "error", "failed" },
+};
+
+/* The action behind the dot of EVENT, where another one is more likely meant. */
+static void check_action(struct checker *c, const struct node *word, struct slice event)
+{
+	struct slice head = head_of(event), action = slice_from(event, head.len + 1);
+	const char *near = NULL;
+
+	for (size_t i = 0; i < COUNT(other_actions) && !near; i++)
+		if (slice_eq(head, slice_of(other_actions[i].head)) && slice_eq(action, slice_of(other_actions[i].action)))
+			near = other_actions[i].here;
+	if (!near && action.len && !check_is_word(action, actions))
+		near = did_you_mean(action, actions);
+	if (near)
+		check_warn(c, word, "W113", "'" SLICE_FMT "' is no action that is known of '" SLICE_FMT "', did you mean '" SLICE_FMT ".%s'?",
+			   SLICE_ARG(action), SLICE_ARG(head), SLICE_ARG(head), near);
+}
+
 static void check_native(struct checker *c, const struct node *word, const struct check_source *s, struct slice event)
 {
 	const char *words[WORDS_MAX + 1] = { 0 };
 	size_t n = 0;
 
+	check_action(c, word, event);
 	if (!s->provider || is_common(event) || is_native_of(s->provider, event))
 		return;
 	for (const char *const *w = schema_events; *w; w++)
@@ -207,6 +255,15 @@ static void check_native(struct checker *c, const struct node *word, const struc
 			   SLICE_ARG(head_of(event)), SLICE_ARG(s->name), near);
 }
 
+/* A rule of this directory is called NAME. */
+static int is_rule_name(const struct checker *c, struct slice name)
+{
+	for (size_t i = 0; i < c->ctx->n_decls; i++)
+		if (slice_eq(c->ctx->decls[i].kind, SLICE("rule")) && slice_eq(c->ctx->decls[i].name, name))
+			return 1;
+	return 0;
+}
+
 /* "job:succeeded": the states that a job ends in. "rule:finished". "local:NAME", whatever rules emit. */
 static void check_inner(struct checker *c, const struct node *word, struct slice source, struct slice event)
 {
@@ -214,6 +271,7 @@ static void check_inner(struct checker *c, const struct node *word, struct slice
 					    "lost", "*", NULL };
 	static const char *const rules[] = { "succeeded", "failed", "finished", NULL };
 	int is_rule = slice_eq(source, SLICE("rule"));
+	struct slice name, state = SLICE_NULL;
 	char hint[HINT_BYTES];
 
 	if (slice_eq(source, SLICE("cron"))) {
@@ -226,9 +284,14 @@ static void check_inner(struct checker *c, const struct node *word, struct slice
 				  SLICE_ARG(slice_upto(event, 80)));
 		return;
 	}
-	for (const char *const *w = is_rule ? rules : jobs; *w; w++)
-		if (slice_eq(event, slice_of(*w)))
-			return;
+	if (check_is_word(event, is_rule ? rules : jobs))
+		return;
+	if (slice_cut(event, '.', &name, &state) || (is_rule_name(c, event) && (name = event).len)) {
+		check_say(c, word, "E114", "whose jobs are meant is said by when: write on = \"" SLICE_FMT ":" SLICE_FMT "\", when = { rule = \""
+			  SLICE_FMT "\" }", SLICE_ARG(source),
+			  SLICE_ARG(check_is_word(state, is_rule ? rules : jobs) ? state : SLICE("succeeded")), SLICE_ARG(name));
+		return;
+	}
 	check_hint(event, is_rule ? rules : jobs, hint);
 	check_say(c, word, "E114", is_rule ? "'rule:" SLICE_FMT "' never happens: a rule's jobs end as rule:succeeded or rule:failed, and as "
 		  "rule:finished in any case%s" : "'job:" SLICE_FMT "' never happens: a job ends in a state%s",
@@ -274,6 +337,10 @@ static void say_not_common(struct checker *c, const struct node *word)
 			return;
 		}
 	}
+	if (slice_eq(word->text, SLICE("schedule")) || slice_eq(word->text, SLICE("cron"))) {
+		check_say(c, word, "E113", "a schedule is no event: write cron = \"0 3 * * *\" in place of on and when");
+		return;
+	}
 	check_hint(head_of(word->text), schema_events, hint);
 	check_say(c, word, "E113", "unknown event '" SLICE_FMT "'%s", SLICE_ARG(slice_upto(word->text, 80)), hint);
 }
@@ -290,6 +357,8 @@ void check_event(struct checker *c, const struct node *word)
 		say_not_common(c, word);
 	else if (word->text.ptr[word->text.len - 1] == '.')
 		check_say(c, word, "E113", "'" SLICE_FMT "' ends in a dot: an action follows it, or nothing", SLICE_ARG(word->text));
+	else
+		check_action(c, word, word->text);
 }
 
 /* ---- templates ---- */
@@ -379,6 +448,7 @@ void check_template(struct checker *c, const struct node *text)
 {
 	struct slice rest = text->text, part;
 
+	check_foreign_template(c, text);
 	for (;;)
 		switch (template_next(&rest, &part)) {
 		case TEMPLATE_END:
@@ -425,6 +495,24 @@ static int hears_of_jobs(const struct node *word)
 	return word->kind == NODE_STRING && (slice_starts(word->text, SLICE("job:")) || slice_starts(word->text, SLICE("rule:")));
 }
 
+/* The names that TEST wants: of a rule that there is not, no job ever ends. */
+static void check_rule_names(struct checker *c, const struct node *test)
+{
+	const char *words[WORDS_MAX + 1] = { 0 };
+	char hint[HINT_BYTES];
+	size_t n = 0;
+
+	for (size_t i = 0; test->kind == NODE_TABLE && i < test->n_items; i++)
+		check_rule_names(c, test->items[i]);
+	if (test->kind != NODE_STRING || !glob_is_literal(test->text) || is_rule_name(c, test->text) || !c->ctx->decls || c->ctx->rules_unknown)
+		return;
+	for (size_t i = 0; i < c->ctx->n_decls && n < WORDS_MAX; i++)
+		if (slice_eq(c->ctx->decls[i].kind, SLICE("rule")))
+			words[n++] = c->ctx->decls[i].name.ptr;
+	check_hint(test->text, words, hint);
+	check_warn(c, test, "W133", "there is no rule '" SLICE_FMT "'%s", SLICE_ARG(test->text), hint);
+}
+
 void check_loop(struct checker *c, const struct node *when)
 {
 	const struct node *heard = c->on && hears_of_jobs(c->on) ? c->on : NULL, *test = rule_test(when);
@@ -433,6 +521,8 @@ void check_loop(struct checker *c, const struct node *when)
 		heard = hears_of_jobs(c->on->items[i]) ? c->on->items[i] : NULL;
 	if (!heard)
 		return;
+	if (test)
+		check_rule_names(c, test);
 	if (!test)
 		check_warn(c, heard, "W119", "rule '" SLICE_FMT "' hears of its own jobs too, and may cause itself again: say whose are meant, "
 			   "as in when = { rule = \"docs\" } or { rule = { ne = \"" SLICE_FMT "\" } }", SLICE_ARG(c->rule), SLICE_ARG(c->rule));

@@ -226,7 +226,8 @@ static void check_fields(struct level *l, const struct item *b)
 		if (!other || !check_events_have(l->c, other) || check_events_have(l->c, own | other))
 			continue;
 		check_warn(l->c, &at, "W120", "no event of `on` has both '" SLICE_FMT "' and '" SLICE_FMT "', which is asked at line %d, column %d: "
-			   "this never holds", SLICE_ARG(b->m->key), SLICE_ARG(a->m->key), a->m->line, a->m->col);
+			   "this never holds%s", SLICE_ARG(b->m->key), SLICE_ARG(a->m->key), a->m->line, a->m->col,
+			   check_instead(l->c, b->field, a->field));
 		return;
 	}
 }

@@ -117,10 +117,18 @@ static void check_count(struct checker *c, const struct test *t, const struct no
 		check_say(c, list, "E116", "%s: a list of %zu values, the most is %d", t->name, list->n_items, OPERANDS_MAX);
 }
 
+/* A string that is read as a pattern. */
+static void check_pattern(struct checker *c, const struct test *t, const struct node *n)
+{
+	check_scalar(c, t, n);
+	if (n->kind == NODE_STRING && t->field >= 0)
+		check_foreign_pattern(c, t->field, n);
+}
+
 static void check_scalars(struct checker *c, const struct test *t, const struct node *n)
 {
 	if (n->kind != NODE_TABLE) {
-		check_scalar(c, t, n);
+		check_pattern(c, t, n);
 		return;
 	}
 	if (n->n_members)
@@ -129,7 +137,7 @@ static void check_scalars(struct checker *c, const struct test *t, const struct 
 		check_say(c, n, "E116", "%s: an empty list matches nothing", t->name);
 	check_count(c, t, n);
 	for (size_t i = 0; i < n->n_items; i++)
-		check_scalar(c, t, n->items[i]);
+		check_pattern(c, t, n->items[i]);
 }
 
 static int may_be_text(int type)
@@ -228,6 +236,11 @@ static void say_no_operator(struct checker *c, const struct test *t, const struc
 	for (; n < schema_operator_count; n++)
 		words[n] = schema_operators[n].name;
 	words[n++] = "except";
+	const char *here = check_foreign("operator", m->key);
+	if (here) {
+		check_say_key(c, m, "E118", "%s: unknown operator '" SLICE_FMT "': here it is %s", t->name, SLICE_ARG(m->key), here);
+		return;
+	}
 	check_hint(m->key, words, hint);
 	check_say_key(c, m, "E118", "%s: unknown operator '" SLICE_FMT "'%s", t->name, SLICE_ARG(m->key), hint);
 }
@@ -266,7 +279,7 @@ static void check_table_test(struct checker *c, const struct test *t, const stru
 			  t->name);
 	check_count(c, t, n);
 	for (size_t i = 0; i < n->n_items; i++)
-		check_scalar(c, t, n->items[i]);
+		check_pattern(c, t, n->items[i]);
 	for (size_t i = 0; i < n->n_members; i++)
 		if (!slice_eq(n->members[i].key, SLICE("except")))
 			check_operator(c, t, &n->members[i]);
@@ -279,18 +292,10 @@ static void check_test(struct checker *c, const struct test *t)
 	if (n->kind == NODE_TABLE)
 		check_table_test(c, t, n);
 	else
-		check_scalar(c, t, n);
+		check_pattern(c, t, n);
 }
 
 /* ---- tests of elements ---- */
-
-static int is_word(struct slice s, const char *const *words)
-{
-	for (; *words; words++)
-		if (slice_eq(s, slice_of(*words)))
-			return 1;
-	return 0;
-}
 
 static void check_path(struct checker *c, const struct node_member *m)
 {
@@ -364,13 +369,32 @@ static int wants_absence(const struct node *n)
 	return exists && exists->kind == NODE_BOOL && !exists->integer;
 }
 
+const char *check_instead(const struct checker *c, int field, int other)
+{
+	uint64_t there = check_fields_of_on(c), base = (uint64_t)1 << FIELD_BASE, branch = (uint64_t)1 << FIELD_BRANCH;
+
+	if ((field == FIELD_PATHS || other == FIELD_PATHS) && there & base && !c->paths_from_git)
+		return "; no sender tells which files a request changes: write paths_from = \"git\" in the rule, and the job finds out";
+	if (other >= 0)
+		return "";
+	if (field == FIELD_BRANCH && there & base)
+		return "; a pull request has base, where it goes, and head, where it comes from";
+	if (field == FIELD_BRANCH && there & (uint64_t)1 << FIELD_TAG)
+		return "; of a tag it is tag = …";
+	if ((field == FIELD_BASE || field == FIELD_HEAD) && there & branch)
+		return "; of a push it is branch = …";
+	if (field == FIELD_TAG && there & branch)
+		return "; a pushed tag is an event of its own: on = \"tag\"";
+	return "";
+}
+
 /* A field that no event of `on` has: the test can never pass. */
 static void check_reachable(struct checker *c, const struct node_member *m, int field)
 {
 	if (check_fields_of_on(c) & (uint64_t)1 << field || wants_absence(m->value))
 		return;
 	check_warn(c, &(struct node){ .line = m->line, .col = m->col }, "W120",
-		   "no event of `on` has the field '%s': this never holds", field_name((enum field_id)field));
+		   "no event of `on` has the field '%s': this never holds%s", field_name((enum field_id)field), check_instead(c, field, -1));
 }
 
 /* Headers that may hold a secret are not kept, and rules do not see them. */
@@ -416,6 +440,11 @@ static void say_no_field(struct checker *c, const struct node_member *m)
 	size_t n = 0;
 
 	_Static_assert(FIELD_COUNT + 16 < WORDS_MAX, "all fields and the other words");
+	const char *here = check_foreign("when", m->key);
+	if (here) {
+		check_say_key(c, m, "E101", "unknown field '" SLICE_FMT "' in when: here it is %s", SLICE_ARG(m->key), here);
+		return;
+	}
 	for (int f = 0; f < FIELD_COUNT; f++)
 		words[n++] = field_name((enum field_id)f);
 	for (const char *const *w = schema_facts; *w; w++)
@@ -456,18 +485,18 @@ static void check_alternatives(struct checker *c, const struct node *list, const
 static void check_member(struct checker *c, const struct node_member *m)
 {
 	CLEANUP(freep) char *name = slice_dup(m->key);
-	struct test t = { m, field_find(m->key), FIELD_STRING, name, is_word(m->key, identity_words), 0 };
+	struct test t = { m, field_find(m->key), FIELD_STRING, name, check_is_word(m->key, identity_words), 0 };
 
 	if (t.field >= 0)
 		t.type = field_type((enum field_id)t.field);
-	if (is_word(m->key, schema_combinators)) {
+	if (check_is_word(m->key, schema_combinators)) {
 		check_alternatives(c, m->value, name);
-	} else if (is_word(m->key, schema_open)) {
+	} else if (check_is_word(m->key, schema_open)) {
 		check_open(c, m);
 	} else if (t.field >= 0) {
 		check_test(c, &t);
 		check_reachable(c, m, t.field);
-	} else if (is_word(m->key, schema_facts)) {
+	} else if (check_is_word(m->key, schema_facts)) {
 		check_test(c, &t);
 	} else {
 		say_no_field(c, m);

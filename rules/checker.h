@@ -9,6 +9,7 @@ struct checker {
 	struct diags *out;
 	const struct node *on, *cron;   /* of the rule being checked; NULL outside of rules */
 	const struct node *matrix;      /* of that rule, NULL without */
+	int paths_from_git;             /* of that rule */
 	struct slice rule;              /* its name */
 	int when_depth;                 /* of any, all and none about what is being checked */
 };
@@ -21,14 +22,18 @@ void check_say_key(struct checker *c, const struct node_member *m, const char *c
 /* ", did you mean 'x'?", or nothing, into HINT. */
 #define HINT_BYTES 128
 void check_hint(struct slice word, const char *const *words, char hint[HINT_BYTES]);
+int check_is_word(struct slice s, const char *const *words);
 /* `the string "x"`, `the number 10`, `a table`. */
 #define GOT_BYTES 96
 void check_got(const struct node *n, char got[GOT_BYTES]);
 /* `{ "a", key = … }`, as far as it is short: what a table would be within one more pair of braces. */
 void check_shape(const struct node *table, struct buf *out);
 
-/* check_foreign.c: what a key of TABLE that other systems have is written as here; NULL: it is none of these. */
+/* check_foreign.c: what a key of TABLE ("when"; "operator": of a test) that other systems have is written as here; NULL: it is
+ * none of these. Then, as warnings: patterns that read like another language's and never match as these; ${{ … }} in a text. */
 const char *check_foreign(const char *table, struct slice word);
+void check_foreign_pattern(struct checker *c, int field, const struct node *n);
+void check_foreign_template(struct checker *c, const struct node *text);
 /* check_when.c */
 #define WHEN_MAX_DEPTH 16
 void check_conditions(struct checker *c, const struct node *when);
@@ -44,11 +49,13 @@ void check_queue_use(struct checker *c, const struct node *rule);
 /* check_matrix.c: the matrix itself; the name x of {matrix.x}. */
 void check_matrix(struct checker *c, const struct node *matrix);
 void check_matrix_name(struct checker *c, const struct node *text, struct slice name);
-/* Warn where the rule hears of its own jobs, and so could go round for ever. */
+/* Warn where the rule hears of its own jobs, and so could go round for ever; where it waits for those of a rule that there is not. */
 void check_loop(struct checker *c, const struct node *when);
 uint64_t check_event_fields(const struct checker *c, struct slice word);
 uint64_t check_fields_of_on(const struct checker *c);
 /* Whether some event of `on` can have all these fields at once; 1 where that is not known. */
 int check_events_have(const struct checker *c, uint64_t fields);
+/* What to write where FIELD and OTHER (or -1) are never on one event of `on`: "; …", or "". */
+const char *check_instead(const struct checker *c, int field, int other);
 /* check_never.c: tests of a `when` without errors that cannot hold together. */
 void check_never(struct checker *c, const struct node *when);

@@ -155,6 +155,9 @@ static void check_all(const struct ruleset *rs, const struct bundle *b, struct c
 	ctx.providers = providers;
 	ctx.sources = sources;
 	ctx.queues = queues;
+	ctx.decls = decls;
+	ctx.n_decls = b->n_decls;
+	ctx.rules_unknown = diags->errors > 0;
 	for (size_t i = 0; i < b->n_decls; i++) {
 		const struct decl *d = &b->decls[i];
 		decls[i] = (struct check_decl){ slice_of(d->kind), slice_of(d->name), d->line, d->col,

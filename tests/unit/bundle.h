@@ -91,7 +91,7 @@ static inline void bundle_forge(struct bundle_text *b)
 		"'action':'json:action','delivery':'header:X-Delivery','fields':{'repo':'repository.full_name','sender':'sender.login'},"
 		"'events':{'ping':'ping',"
 		"'push':[{'#':['delete'],'when':{'deleted':true},'ref':'ref'},{'#':['tag'],'when':{'ref':'refs/tags/*'},'ref':'ref',"
-		"'tag':'tag_of:ref'},{'#':['push'],'ref':'ref','branch':'branch_of:ref','sha':'after','title':'first_line:message',"
+		"'tag':'tag_of:ref','sha':'after'},{'#':['push'],'ref':'ref','branch':'branch_of:ref','sha':'after','title':'first_line:message',"
 		"'created':'created','forced':'forced','paths':{'commits':'commits','unless':['created','forced']}}],"
 		"'pull_request':{'#':['pull_request'],'actions':{'closed':'ended'},'number':'number','base':'base','labels':'labels[].name',"
 		"'draft':'draft'}}}");

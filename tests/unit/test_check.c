@@ -99,8 +99,33 @@ Test(check, tells_unknown_keys_with_the_one_that_was_meant)
 Test(check, tells_what_words_of_other_systems_are_here)
 {
 	expect_rule("'on':'push','when':'always','steps':[{'name':'x','run':'make'}]", "unknown steps key 'run': here it is sh = \"…\"");
-	expect_rule("'on':'push','when':'always','steps':[{'name':'x','sh':'make'}]", "the name stands first, without a key");
+	expect_rule("'on':'push','when':'always','steps':[{'name':'x','sh':'make'}]", "here it is the first value, without a key");
+	expect_rule("'on':'push','when':'always','name':'CI'" RUN, "unknown rule key 'name': here it is rule \"name\" { … }");
+	expect_when("{'paths-ignore':'x'}", "unknown field 'paths-ignore' in when: here it is paths = { except = … }");
+	expect_when("{'branch':{'startswith':'x'}}", "branch: unknown operator 'startswith': here it is starts = \"…\" [E118]");
+	expect_when("{'branch':{'neq':'x'}}", "here it is ne = …");
+	expect_when("{'message':{'contains':'x'}}", "here it is has = \"…\"");
+	expect("pushrod.lua", "config", "{'port':80}", "unknown config key 'port': here it is listen =");
 	expect_rule("'on':'push','when':'always','branches':['main']" RUN, "unknown rule key 'branches': here it is when = { branch = … }");
+	no_leaks();
+}
+
+/* No mistake as such, and never what was meant. */
+Test(check, warns_of_patterns_and_templates_of_other_systems)
+{
+	expect_when("{'paths':['docs/**','!docs/x.md']}", "warning: '!' takes nothing away: write { …, except = \"docs/x.md\" } [W131]");
+	expect_when("{'paths':'./src/**'}", "without '/' or './': write \"src/**\"");
+	expect_when("{'paths':{'except':'/src/**'}}", "write \"src/**\"");
+	expect_when("{'paths':'docs/'}", "no file's path ends in '/': write \"docs/**\"");
+	expect_when("{'paths':['src/*.{js,ts}']}", "a pattern has no alternatives in it: write a list");
+	expect_when("{'branch':'main|dev'}", "a pattern has no alternatives in it");
+	expect_when("{'branch':'^release/'}", "this reads like a regular expression, and is a pattern of * and **: write { re = [[^release/]] }");
+	expect_when("{'branch':'/rel/'}", "write { re = [[rel]] }");
+	expect_when("{'repo':'https://x/acme/app'}", "repo is the owner and the name");
+	expect_when("{'paths':['a/[id].tsx','**/{x}.c','$a'],'branch':['v*','a{b}'],'title':'!a|b{c,d}^','message':{'has':'a|b'},'sender':{'eq':'a|b'}}", NULL);
+	expect_rule("'on':'push','when':'always','env':{'A':'${{ github.ref }}'}" RUN, "warning: ${{ … }} is not filled in here");
+	expect_rule("'on':'push','when':'always','steps':[{'sh':'echo ${{ github.ref }}'}]", "[W132]");
+	expect_rule("'on':'push','when':'always','steps':[{'sh':'echo ${A} {{'}]", NULL);
 	no_leaks();
 }
 
@@ -117,6 +142,11 @@ Test(check, tells_types_in_words_of_the_file)
 	expect_rule("'on':'push','when':'always','secrets':['a/b']" RUN, "a secret's name is made of");
 	expect_rule("'on':'push','when':'always','secrets':'a'" RUN, "secrets: want a list of these: the name of a secret, got \"a\"");
 	expect_rule("'on':'push','when':'always','run':'make'", "run: want a function, got \"make\"");
+	expect_rule("'on':'push','when':'always','secrets':'a'" RUN, "got \"a\": write secrets = { \"a\" } [E103]");
+	expect_rule("'on':'push','when':'always','steps':'make'", "got \"make\": write steps = { { \"name\", sh = \"make\" } } [E103]");
+	expect_rule("'on':'push','when':'always','steps':[{'exec':'make  -j 2'}]", "write exec = { \"make\", \"-j\", \"2\" } [E103]");
+	expect_rule("'on':'push','when':'always','run':'make'", "write run = function(job) job:sh(\"make\") end, or steps [E103]");
+	expect("pushrod.lua", "source", "{'provider':'github','secret':'plain'}", "write secret = secret \"name\", and put its text into secrets/name [E103]");
 	expect("pushrod.lua", "config", "{'jobs':{'max':0}}", "max: want a whole number from 1 to 1024, got the number 0");
 	expect("pushrod.lua", "config", "{'jobs':{'max':1.5}}", "got the number 1.5");
 	expect("pushrod.lua", "config", "{'jobs':{'memory':'1GB'}}", "memory: want a size such as \"64MiB\", got \"1GB\"");
@@ -195,6 +225,13 @@ Test(check, on_names_events_that_there_are)
 	expect_rule("'on':'github:','when':'always'" RUN, "names no event");
 	expect_rule("'on':'push.','when':'always'" RUN, "ends in a dot");
 	expect_rule("'on':'rule:succeded','when':'always'" RUN, "'rule:succeded' never happens");
+	expect_rule("'on':'rule:docs.failed','when':'always'" RUN, "write on = \"rule:failed\", when = { rule = \"docs\" } [E114]");
+	expect_rule("'on':'schedule','when':'always'" RUN, "a schedule is no event: write cron = \"0 3 * * *\"");
+	expect_rule("'on':'pull_request.open','when':'always'" RUN, "'open' is no action that is known of 'pull_request', did you mean 'pull_request.opened'? [W113]");
+	expect_rule("'on':'pull_request.synchronised','when':'always'" RUN, "did you mean 'pull_request.synchronize'?");
+	expect_rule("'on':'payment.success','when':'always'" RUN, "did you mean 'payment.succeeded'?");
+	expect_rule("'on':'github:workflow_run.complete','when':'always'" RUN, "did you mean 'workflow_run.completed'?");
+	expect_rule("'on':['pull_request.opened','issue.pinned','github:x.frobnicated','release.created'],'when':'always'" RUN, NULL);
 	expect_rule("'on':5,'when':'always'" RUN, "on: want an event such as \"push\"");
 	expect_rule("'on':[],'when':'always'" RUN, "on: the list is empty");
 	no_leaks();

@@ -641,7 +641,11 @@ Test(fields, that_no_event_has_at_once_are_warned_of)
 		{ "['push','tag']", "{'branch':'a','tag':{'exists':false}}", NULL },
 		{ "['push','tag']", "{'branch':'a','none':[{'tag':'b'}]}", NULL },
 		{ "['push','hub:fork']", "{'branch':'a','tag':'b'}", NULL },
-		{ "'push'", "{'tag':'b'}", "no event of `on` has the field 'tag'" },
+		{ "'push'", "{'tag':'b'}", "no event of `on` has the field 'tag': this never holds; a pushed tag is an event of its own: on = \"tag\"" },
+		{ "'pull_request'", "{'branch':'b'}", "no event of `on` has the field 'branch': this never holds; a pull request has base" },
+		{ "'push'", "{'base':'b'}", "of a push it is branch = …" },
+		{ "'pull_request'", "{'paths':'b'}", "write paths_from = \"git\" in the rule, and the job finds out [W120]" },
+		{ "['push','pull_request']", "{'base':'a','paths':'b'}", "has both 'paths' and 'base', which is asked at line 0, column 0: this never holds; no sender" },
 		{ "['push','pull_request']", "{'repo':'a','branch':'b','ref':'c','sender':'d'}", NULL },
 		{ "['push','pull_request']", "{'repo':'a','base':'b','sha':'c'}", "has both 'sha' and 'base'" },
 	};
@@ -654,6 +658,37 @@ Test(fields, that_no_event_has_at_once_are_warned_of)
 			cr_assert(strstr(buf_cstr(&shown), t[i].says), "%s: wanted %s in:\n%s", t[i].when, t[i].says, buf_cstr(&shown));
 		else
 			cr_assert_str_eq(buf_cstr(&shown), "", "%s", t[i].when);
+		ruleset_unref(rs);
+	}
+	no_leaks();
+}
+
+/* What no sender tells of a tag or a request: the rule fires, and the job decides. */
+Test(fields, that_the_job_finds_out_from_git_are_no_contradiction)
+{
+	CLEANUP(buf_fini) struct buf shown = BUF(BUF_UNLIMITED);
+	struct ruleset *rs = COMPILE(&shown, "source", "hub", "{'provider':'forge','secret':{'$secret':'s'}}", "rule", "r",
+		"{'on':'tag','paths_from':'git','when':{'tag':'v*','paths':'src/**'},'run':{'$fn':1}}");
+
+	cr_assert(rs);
+	cr_assert(!strstr(buf_cstr(&shown), "'paths'"), "%s", buf_cstr(&shown));
+	ruleset_unref(rs);
+	no_leaks();
+}
+
+Test(check_names, of_rules_that_are_waited_for_are_names_of_rules)
+{
+	static const struct { const char *when, *says; } t[] = {
+		{ "{'rule':'first'}", NULL }, { "{'rule':['first','f*']}", NULL }, { "{'rule':{'ne':'second'}}", NULL },
+		{ "{'rule':'frist'}", "warning: there is no rule 'frist', did you mean 'first'? [W133]" },
+		{ "{'rule':['first','third']}", "there is no rule 'third' [W133]" },
+	};
+	for (size_t i = 0; i < COUNT(t); i++) {
+		CLEANUP(buf_fini) struct buf shown = BUF(BUF_UNLIMITED);
+		CLEANUP(freep) char *rule = xprintf("{'on':'rule:failed','when':%s,'run':{'$fn':1}}", t[i].when);
+		struct ruleset *rs = COMPILE(&shown, "rule", "first", "{'cron':'@daily','run':{'$fn':1}}", "rule", "second", rule);
+		cr_assert(rs, "%s", buf_cstr(&shown));
+		cr_assert(t[i].says ? strstr(buf_cstr(&shown), t[i].says) != NULL : !*buf_cstr(&shown), "%s: %s", t[i].when, buf_cstr(&shown));
 		ruleset_unref(rs);
 	}
 	no_leaks();
