@@ -267,7 +267,7 @@ function secret(name) end
 ---@field workspace string the job's own folder
 local Job = {}
 
----The event's commit, from a local mirror, in a folder whose path is returned and kept in job.tree.
+---The event's commit, from a local mirror, in a folder whose path is returned and kept in job.tree. SSL_CERT_FILE or SSL_CERT_DIR of the server's environment names the authorities that https trusts instead of the system's.
 ---@param options? pushrod.job.checkout
 ---@return string
 function Job:checkout(options) end

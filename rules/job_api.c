@@ -20,7 +20,8 @@ const struct job_method job_methods[] = {
 	{ "checkout", WORDS({ "options?", "pushrod.job.checkout", NULL }),
 	  WORDS({ "url", "string", "another repository than the event's" }, { "ref", "string", "another branch, tag or commit" },
 		{ "into", "string", "a folder of that name in the workspace, instead of job.tree" }, { "timeout", "string", "\"10m\" unless said" }),
-	  "string", "The event's commit, from a local mirror, in a folder whose path is returned and kept in job.tree.",
+	  "string", "The event's commit, from a local mirror, in a folder whose path is returned and kept in job.tree. SSL_CERT_FILE "
+	  "or SSL_CERT_DIR of the server's environment names the authorities that https trusts instead of the system's.",
 	  "job:checkout()" },
 	{ "sh", WORDS({ "script", "string", NULL }, { "options?", "pushrod.job.sh", NULL }),
 	  WORDS(COMMAND_OPTIONS, { "shell", "\"sh\"|\"bash\"", "bash adds pipefail" }),

@@ -38,6 +38,22 @@
 static void freep_repository(git_repository **r) { git_repository_free(*r); }
 static void freep_object(git_object **o) { git_object_free(*o); }
 
+static char untrusted[200];            /* why SSL_CERT_FILE and SSL_CERT_DIR are of no use; "": they are, or are not set */
+
+/* The authorities that the environment names instead of the system's, which libgit2 does not look for by itself. */
+static void trust(void)
+{
+	const char *file = getenv("SSL_CERT_FILE"), *dir = getenv("SSL_CERT_DIR");
+
+	file = file && *file ? file : NULL;
+	dir = dir && *dir ? dir : NULL;
+	if ((!file && !dir) || git_libgit2_opts(GIT_OPT_SET_SSL_CERT_LOCATIONS, file, dir) == 0)
+		return;
+	const git_error *g = git_error_last();
+	snprintf(untrusted, sizeof untrusted, "%.60s='%.80s' cannot be used: %.40s", file ? "SSL_CERT_FILE" : "SSL_CERT_DIR", file ? file : dir,
+		 g && g->message ? g->message : "no certificates");
+}
+
 void git_warm(void)
 {
 	static const int levels[] = { GIT_CONFIG_LEVEL_SYSTEM, GIT_CONFIG_LEVEL_GLOBAL, GIT_CONFIG_LEVEL_XDG,
@@ -48,6 +64,7 @@ void git_warm(void)
 		git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, levels[i], "");
 	git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
 	git_libgit2_opts(GIT_OPT_SET_PACK_MAX_OBJECTS, (size_t)OBJECTS_MAX);
+	trust();
 }
 
 /* ---- what may be asked for ---- */
@@ -61,6 +78,8 @@ static int check_url(const struct attempt *a, const char *url, struct err *e)
 {
 	struct slice s = slice_of(url);
 
+	if (slice_starts(s, SLICE("https://")) && *untrusted)
+		return err_set(e, ERR_INPUT, "fetch over https: %s", untrusted);
 	if (slice_starts(s, SLICE("https://")) || slice_starts(s, SLICE("ssh://")))
 		return 0;
 	if (is_local(url)) {
