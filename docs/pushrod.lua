@@ -136,7 +136,7 @@ function secret(name) end
 ---@field unknown? "skip" "skip": do not fire on what the payload cannot tell; without it the rule fires, and says so
 ---@field enabled? boolean false: the rule is checked, listed and explained, and never fires
 ---@field matrix? table<string, any>[]|table<string, (string|number|boolean)[]> one job for each cell: a list of cells, each perhaps with a `when`, or a product of values
----@field paths_from? "git" "git": the changed files of a new branch, a force push, a tag or a pull request are found out when the job starts, before its checkout, and `paths` is decided by them; they are in job.event.paths
+---@field paths_from? "git" "git": which files changed is found out when the job starts, before its checkout, of a new branch, a force push, a tag or a pull request too; `paths` is decided by them, and they are in job.event.paths and in {paths} of `env`; where git cannot tell, they are unknown
 ---@field once? pushrod.rule.once a second event with the same key ends skipped, naming the first one's job, however that ended; each cell of a matrix by itself
 ---@field queue? pushrod.rule.queue|string which of its jobs wait for which: by a key, or with other rules in a queue that pushrod.lua declares; without it, one job of each cell runs at a time
 ---@field forks? "approve"|"limited"|"trust"|"ignore" a request from a fork, or from nobody knows where, waits for an approval unless said; "limited": runs without secrets, and only where its steps are confined; "trust": as any other; "ignore": not at all

@@ -94,18 +94,53 @@ int steps_compile(struct compiler *c, const struct node *value, struct rule *r)
 
 /* ---- plan ---- */
 
-struct filling { json_t *event; const struct cell *cell; };
+struct filling {
+	json_t *event;
+	const struct cell *cell;
+	int leaves_paths;               /* they are found out in the job */
+};
+
+static void add_filled(struct slice text, const struct filling *with, struct buf *out)
+{
+	CLEANUP(buf_fini) struct buf value = BUF(BUF_UNLIMITED);
+	CLEANUP(freep) char *template = slice_dup(text);
+
+	template_fill(template, with->event, with->cell, &value);
+	buf_add_json(out, buf_slice(&value));
+}
+
+/* A string; or where {paths} is left open the list of the texts around it. */
+static void add_value(struct slice text, const struct filling *with, struct buf *out)
+{
+	struct slice rest = text, part, from = text;
+	enum template_part kind = with->leaves_paths ? TEMPLATE_TEXT : TEMPLATE_END;
+
+	while (kind != TEMPLATE_END) {
+		const char *hole = rest.ptr;
+		kind = template_next(&rest, &part);
+		if (kind != TEMPLATE_HOLE || !slice_eq(part, SLICE("paths")))
+			continue;
+		buf_addc(out, from.ptr == text.ptr ? '[' : ',');
+		add_filled((struct slice){ from.ptr, (size_t)(hole - from.ptr) }, with, out);
+		from = rest;
+	}
+	if (from.ptr == text.ptr) {
+		add_filled(text, with, out);
+		return;
+	}
+	buf_addc(out, ',');
+	add_filled(from, with, out);
+	buf_addc(out, ']');
+}
 
 static void add_env(const struct env_var *env, size_t n, const struct filling *with, struct buf *out)
 {
 	buf_addc(out, '{');
 	for (size_t i = 0; i < n; i++) {
-		CLEANUP(buf_fini) struct buf value = BUF(BUF_UNLIMITED);
-		template_fill(env[i].value, with->event, with->cell, &value);
 		buf_adds(out, i ? "," : "");
 		buf_add_json(out, slice_of(env[i].name));
 		buf_addc(out, ':');
-		buf_add_json(out, buf_slice(&value));
+		add_value(slice_of(env[i].value), with, out);
 	}
 	buf_addc(out, '}');
 }
@@ -168,7 +203,7 @@ static void add_plan(const struct rule *r, const struct filling *with, struct bu
 int rule_plan_json(const struct rule *r, struct slice cell, struct slice event_json, struct buf *out, struct err *e)
 {
 	json_error_t at;
-	struct filling with = { .cell = cell_find(r, cell) };
+	struct filling with = { .cell = cell_find(r, cell), .leaves_paths = r->paths_from_git };
 
 	if (cell.len && !with.cell)
 		return err_set(e, ERR_BUG, "rule '%s' has no cell '" SLICE_FMT "'", r->name, SLICE_ARG(slice_upto(cell, 100)));

@@ -64,7 +64,8 @@ void rule_describe_json(const struct rule *r, struct buf *out);
 /* {"rule":…,"steps":[{"name","sh" or "exec":[argv],"timeout_ms","cwd","env":{…},"allow_failure":true}…],"env":{…},
  * "checkout":true,"has_run":false,"secrets":[…]}: what the job process needs to know besides the file's text; members of a
  * step that were not written are left out, as are "matrix":{…} and "has_filter":true. {field} in env is filled from EVENT_JSON, {matrix.x}
- * from CELL: nothing where the event has no such field, a list one to a line. CELL: its text, len 0 without a matrix. -1:
+ * from CELL: nothing where the event has no such field, a list one to a line. Where the rule says paths_from = "git", a value with
+ * {paths} is the list of the texts around them, which the job fills. CELL: its text, len 0 without a matrix. -1:
  * EVENT_JSON is no object (ERR_INPUT), the rule has no such cell (ERR_BUG). */
 int rule_plan_json(const struct rule *r, struct slice cell, struct slice event_json, struct buf *out, struct err *e) MUST_USE;
 struct slice ruleset_file_source(const struct ruleset *rs, const char *file);           /* Lua text */

@@ -151,8 +151,9 @@ static const struct schema_key rule_keys[] = {
 	{ "matrix", TYPES(OF(SCHEMA_MATRIX)), 0, "one job for each cell: a list of cells, each perhaps with a `when`, or a product of values",
 	  "{ { part = \"web\", cc = \"gcc\", when = { paths = \"web/**\" } }, { part = \"api\", cc = \"clang\" } }" },
 	{ "paths_from", TYPES(WORD("git")), 0,
-	  "\"git\": the changed files of a new branch, a force push, a tag or a pull request are found out when the job starts, before its "
-	  "checkout, and `paths` is decided by them; they are in job.event.paths", "\"git\"" },
+	  "\"git\": which files changed is found out when the job starts, before its checkout, of a new branch, a force push, a tag or a pull "
+	  "request too; `paths` is decided by them, and they are in job.event.paths and in {paths} of `env`; where git cannot tell, they are unknown",
+	  "\"git\"" },
 	{ "once", TYPES(TABLE(once_table)), 0,
 	  "a second event with the same key ends skipped, naming the first one's job, however that ended; each cell of a matrix by itself",
 	  "{ key = \"{order}\", within = \"90d\" }" },

@@ -11,6 +11,7 @@
 #include "rules/residue.h"
 
 #define ASK_MS 600000
+#define VARIABLE_MAX 131072           /* MAX_ARG_STRLEN of Linux: NAME=value and its end */
 
 static const char *text_at(const json_t *object, const char *a, const char *b, const char *c)
 {
@@ -45,20 +46,27 @@ static int options_of(struct attempt *a, struct changes_options *out, struct err
 	return out->at.ref ? 0 : err_set(e, ERR_INPUT, "changed files: the event has no commit");
 }
 
-/* The event knows them from here on. */
+/* What the event says of them from here on; NULL: that they are not known, whatever its payload said. */
 static void set_paths(struct attempt *a, json_t *paths)
 {
 	json_t *event = json_object_get(a->spec, "event"), *unknown = json_object_get(event, "unknown"), *name;
+	json_t *others = json_array();
 	size_t i;
 
-	json_object_set(event, "paths", paths);
 	json_array_foreach(unknown, i, name)
-		if (json_is_string(name) && strcmp(json_string_value(name), "paths") == 0) {
-			json_array_remove(unknown, i);
-			break;
-		}
-	if (json_array_size(unknown) == 0)
+		if (strcmp(json_string_value(name), "paths") != 0)
+			json_array_append(others, name);
+	if (paths) {
+		json_object_set(event, "paths", paths);
+	} else {
+		json_object_del(event, "paths");
+		json_array_append_new(others, json_string("paths"));
+	}
+	if (json_array_size(others))
+		json_object_set(event, "unknown", others);
+	else
 		json_object_del(event, "unknown");
+	json_decref(others);
 }
 
 static int decide(struct attempt *a, const json_t *paths, enum residue *out, struct buf *because, struct err *e)
@@ -94,7 +102,7 @@ static int ask(struct attempt *a, enum residue *out, struct buf *because, struct
 	int r = log_changes(a, &c, e);
 	if (r == 0)
 		r = decide(a, c.paths, out, because, e);
-	if (r == 0 && c.paths)
+	if (r == 0)
 		set_paths(a, c.paths);
 	json_decref(c.paths);
 	return r;
@@ -123,4 +131,61 @@ int changed_decide(struct attempt *a, struct err *e)
 		return r;
 	attempt_end(a, ENDING_SKIP, buf_cstr(&because));
 	return err_set(e, ERR_INPUT, "%s", a->reason);
+}
+
+/* ---- {paths} in env ---- */
+
+struct filling {
+	size_t n;                       /* files */
+	struct slice files;             /* one to a line */
+};
+
+static int fill_value(const char *name, const json_t *around, const struct filling *with, struct buf *value, struct err *e)
+{
+	const json_t *text;
+	size_t i;
+
+	json_array_foreach(around, i, text) {
+		if (i)
+			buf_add(value, with->files);
+		buf_add(value, (struct slice){ json_string_value(text), json_string_length(text) });
+	}
+	if (!buf_is_over(value))
+		return 0;
+	return err_set(e, ERR_LIMIT, "env %s: the names of %zu changed files, %zu bytes, are more than a program can be given in a variable (%d bytes): "
+		       "use job.event.paths in a function", name, with->n, with->files.len, VARIABLE_MAX);
+}
+
+static int fill_env(json_t *env, const struct filling *with, struct err *e)
+{
+	for (void *i = json_object_iter(env); i; i = json_object_iter_next(env, i)) {
+		const char *name = json_object_iter_key(i);
+		CLEANUP(buf_fini) struct buf value = BUF(VARIABLE_MAX - strlen(name) - 2);
+		if (!json_is_array(json_object_iter_value(i)))
+			continue;
+		if (fill_value(name, json_object_iter_value(i), with, &value, e) < 0)
+			return -1;
+		json_object_iter_set_new(env, i, json_string(buf_cstr(&value)));
+	}
+	return 0;
+}
+
+int changed_fill_env(struct attempt *a, struct err *e)
+{
+	const json_t *event = json_object_get(a->spec, "event"), *paths = json_object_get(event, "paths"), *path, *step;
+	json_t *plan = json_object_get(a->spec, "plan");
+	CLEANUP(buf_fini) struct buf files = BUF(BUF_UNLIMITED);
+	size_t i;
+
+	json_array_foreach(paths, i, path) {
+		buf_adds(&files, i ? "\n" : "");
+		buf_add(&files, (struct slice){ json_string_value(path), json_string_length(path) });
+	}
+	const struct filling with = { json_array_size(paths), buf_slice(&files) };
+	if (fill_env(json_object_get(plan, "env"), &with, e) < 0)
+		return -1;
+	json_array_foreach(json_object_get(plan, "steps"), i, step)
+		if (fill_env(json_object_get(step, "env"), &with, e) < 0)
+			return -1;
+	return 0;
 }

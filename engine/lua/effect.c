@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "lua/api.h"
+#include "lua/changed.h"
 #include "lua/job.h"
 #include "lua/shell.h"
 #include "lua/state.h"
@@ -275,8 +276,11 @@ static void rehearse(struct attempt *a, struct job_result *result)
 	struct err e = { 0 };
 	lua_State *lua = state_new(a);
 
-	note_env(a);
-	int r = job_act(a, lua, &e);
+	int r = changed_fill_env(a, &e);
+	if (r == 0) {
+		note_env(a);
+		r = job_act(a, lua, &e);
+	}
 	api_run_defers(lua, a);
 	lua_close(lua);
 	job_result_set(a, r, &e, result);

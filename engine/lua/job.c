@@ -135,7 +135,7 @@ int job_act(struct attempt *a, lua_State *lua, struct err *e)
 {
 	if (state_load_rule(lua, e) < 0)
 		return -1;
-	if (changed_decide(a, e) < 0 || filter_ask(lua, e) < 0) {
+	if (changed_decide(a, e) < 0 || changed_fill_env(a, e) < 0 || filter_ask(lua, e) < 0) {
 		api_skip_plan(a);
 		return -1;
 	}

@@ -150,10 +150,45 @@ def test_paths_from_git_a_repository_that_cannot_be_asked_fails_the_job():
     assert job["state"] == "failed" and "nowhere" in job["reason"], job
 
 
+ASKED = '''
+rule "env" {
+  on = "push", when = { paths = "*.c" }, paths_from = "git", env = { FILES = "<{paths}> of {branch}, {{paths} twice: {paths}" },
+  steps = { { "say", env = { MINE = "{paths}" }, sh = [[printf '%s|%s' "$FILES" "$MINE" | tr '\n' ,]] } },
+}
+rule "filter" {
+  on = "push", when = "always", paths_from = "git", filter = function(event) return #event.paths == 2, "paths: " .. #event.paths end,
+  run = function(job) job:log(table.concat(job.event.paths, " ")) end,
+}
+rule "unknown" { on = "push", when = "always", paths_from = "git", env = { FILES = "<{paths}>" },
+  run = function(job) job:sh([[echo "$FILES" ]] .. tostring(job.event.paths) .. " " .. table.concat(job.event.unknown or {}, " ")) end }
+'''
+
+
+def test_what_git_says_is_in_env_and_asked_by_the_filter():
+    s = Server({"rules/r.lua": ASKED})
+    repo = Repository()
+    before = git(repo.path, "rev-parse", "HEAD")
+    repo.commit({"a.c": "1\n", "b.c": "1\n"})
+    # The payload's own list is another one: git's counts.
+    body = json.loads(repo.push_body("--before", before))
+    body["commits"][0]["added"] = ["stale.c"]
+    got = decided(s, s.deliver(json.dumps(body).encode())[1])
+    assert got["env"] == ("succeeded", "<a.c,b.c> of main, {paths} twice: a.c,b.c|a.c,b.c"), got
+    assert got["filter"] == ("succeeded", "a.c b.c"), got
+    before = git(repo.path, "rev-parse", "HEAD")
+    repo.commit({"c.c": "1\n"})
+    assert decided(s, s.push(repo, "--before", before))["filter"] == ("skipped", "paths: 1")
+    # What is not known is not there, whatever the payload's list says.
+    body["before"] = "1234567890" * 4
+    job = next(m["job"] for m in s.deliver(json.dumps(body).encode())[1]["matched"] if m["rule"] == "unknown")
+    assert s.finished(job)["state"] == "succeeded" and s.lines(job) == ["<> nil paths"], s.lines(job)
+
+
 def test_fifty_thousand_changed_files_are_known_and_one_more_is_not():
     s = Server({"rules/r.lua": '''
 rule "n" { on = "push", when = { paths = "d49/f999" }, paths_from = "git",
-  run = function(job) job:log(tostring(job.event.paths and #job.event.paths)) end }'''})
+  run = function(job) job:log(tostring(job.event.paths and #job.event.paths)) end }
+rule "env" { on = "push", when = { branch = "at" }, paths_from = "git", env = { FILES = "{paths}" }, steps = { { "say", sh = "echo" } } }'''})
     repo = Repository()
     first = git(repo.path, "rev-parse", "HEAD")
 
@@ -163,8 +198,9 @@ rule "n" { on = "push", when = { paths = "d49/f999" }, paths_from = "git",
         subprocess.run(["git", "-C", repo.path, "fast-import", "--quiet"], input=text.encode(), check=True)
         return [s.finished(m["job"]) for m in s.push(repo, "--branch", name, "--before", first)["matched"]]
 
-    known, = branch("at", 50000)
+    known, env = branch("at", 50000)
     assert s.lines(known["id"]) == [f"50000 files changed since the commit before, {first[:12]}", "50000"]
+    assert env["state"] == "failed" and "env FILES: the names of 50000 changed files, 444499 bytes, are more than" in env["reason"], env
     job = branch("past", 50001)[0]["id"]
     assert s.lines(job) == ["nil"], "it is not known whether it matches, so it runs"
     assert "which files changed is not known: more than 50000 files changed" in s.request("GET", f"/api/v1/jobs/{job}/log")[2].decode()

@@ -164,6 +164,23 @@ static void says(const struct ruleset *rs, const char *json, const char *why)
 
 #define RULE(name, when) "rule", name, "{'on':'s:e','when':" when ",'run':{'$fn':1}}"
 
+Test(plan, leaves_the_changed_files_open_where_git_is_to_tell_them)
+{
+	struct ruleset *rs = MUST_COMPILE("source", "s", "{'auth':'none'}", "rule", "ci",
+		"{'on':'s:push','when':'always','paths_from':'git','env':{'A':'{paths}','B':'x{title}{paths}{{paths}{paths}y','C':'{title}'},"
+		" 'steps':[{'sh':'x','env':{'D':'{paths}.'}}]}");
+	const struct rule *r = ruleset_rule_find(rs, SLICE("rules/r.lua"), SLICE("ci"));
+	struct buf out = BUF(1 << 16);
+	struct err e;
+
+	cr_assert_eq(rule_plan_json(r, SLICE_NULL, SLICE("{\"title\":\"T\",\"paths\":[\"stale\"]}"), &out, &e), 0);
+	cr_assert(slice_find(buf_slice(&out), SLICE("\"env\":{\"D\":[\"\",\".\"]}")) > 0, "%s", buf_cstr(&out));
+	cr_assert(slice_find(buf_slice(&out), SLICE("\"env\":{\"A\":[\"\",\"\"],\"B\":[\"xT\",\"{paths}\",\"y\"],\"C\":\"T\"}")) > 0, "%s", buf_cstr(&out));
+	buf_fini(&out);
+	ruleset_unref(rs);
+	no_leaks();
+}
+
 Test(why, names_what_was_wanted_and_what_was_there)
 {
 	struct ruleset *rs = MUST_COMPILE("source", "s", "{'auth':'none'}", RULE("r", "{'payload':{'ref':'main','n':1}}"));
