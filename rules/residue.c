@@ -71,10 +71,11 @@ static enum truth test(struct decision *d, const json_t *value)
 	struct predicate p = { 0 };
 	struct node_doc *doc = NULL;
 	struct diags diags = { 0 };
+	struct err why;
 	enum truth t = TRUTH_UNKNOWN;
 
-	if (node_doc_parse(slice_of(text), &doc, d->e) < 0) {
-		d->is_bad = 1;
+	if (node_doc_parse(slice_of(text), &doc, &why) < 0) {
+		d->is_bad = err_set(d->e, ERR_BUG, "what is left to decide of paths: %.160s", why.msg);
 		return t;
 	}
 	if (predicate_compile(node_doc_root(doc), "", d->arena, &p, &diags) < 0)

@@ -89,6 +89,41 @@ Test(node, refuses_what_eval_does_not_write)
 	no_leaks();
 }
 
+static void goes_round(const char *json, const char *want)
+{
+	CLEANUP(buf_fini) struct buf once = BUF(1 << 20), twice = BUF(1 << 20);
+	struct node_doc *d = parse(json), *again;
+
+	node_encode(node_doc_root(d), &once);
+	cr_assert_str_eq(buf_cstr(&once), want, "%s", json);
+	again = parse(buf_cstr(&once));
+	cr_assert_eq(node_doc_root(d)->kind, node_doc_root(again)->kind, "%s", json);
+	cr_assert_eq(node_doc_root(d)->integer, node_doc_root(again)->integer, "%s", json);
+	cr_assert(node_doc_root(d)->number <= node_doc_root(again)->number && node_doc_root(d)->number >= node_doc_root(again)->number, "%s", json);
+	node_encode(node_doc_root(again), &twice);
+	cr_assert_str_eq(buf_cstr(&twice), want, "%s", json);
+	node_doc_free(d);
+	node_doc_free(again);
+}
+
+Test(node, is_written_as_it_is_read)
+{
+	static const char *const t[][2] = {
+		{ "\"\"", NULL }, { "\"a\\\"\\\\\\n\\u0001 \\u0000 \\u007f é 😀\"", "\"a\\\"\\\\\\n\\u0001 \\u0000 \\u007f é 😀\"" },
+		{ "0", NULL }, { "-9223372036854775808", NULL }, { "9223372036854775807", NULL }, { "9007199254740993", NULL },
+		{ "5.0", NULL }, { "-0.0", NULL }, { "0.1", "0.10000000000000001" }, { "1e5", "100000.0" }, { "1e300", "1.0000000000000001e+300" },
+		{ "2.2250738585072014e-308", NULL }, { "1.7976931348623157e+308", NULL },
+		{ "true", NULL }, { "false", NULL }, { "{\"null\":1}", NULL }, { "{\"null\":1,\"bad\":1}", "{\"null\":1}" }, { "{\"fn\":1}", NULL },
+		{ "{\"secret\":\"a \\\"b\"}", NULL }, { "{}", "{\"l\":[],\"m\":{}}" }, { "{\"l\":[]}", "{\"l\":[],\"m\":{}}" },
+		{ "{\"l\":[1,\"a\",{\"m\":{\"z\":1,\"b\":{\"fn\":1}}}],\"m\":{\"k\":{\"l\":[true]}},\"at\":[3,1],\"lat\":[[4,2]],\"mat\":{\"k\":[5,3]}}",
+		  "{\"l\":[1,\"a\",{\"l\":[],\"m\":{\"b\":{\"fn\":1},\"z\":1}}],\"m\":{\"k\":{\"l\":[true],\"m\":{}}}}" },
+		{ "{\"m\":{\"\":1,\"a.b\":2,\"\\\"\":3}}", "{\"l\":[],\"m\":{\"\":1,\"\\\"\":3,\"a.b\":2}}" },
+	};
+	for (size_t i = 0; i < COUNT(t); i++)
+		goes_round(t[i][0], t[i][1] ? t[i][1] : t[i][0]);
+	no_leaks();
+}
+
 static void expect_print(const struct diags *d, const char *want)
 {
 	CLEANUP(buf_fini) struct buf out = BUF(BUF_UNLIMITED);
