@@ -86,6 +86,7 @@ struct rule {
 	struct cell *cells;             /* none without a matrix */
 	size_t n_cells;
 	int checkout, has_run, has_filter, has_queue;
+	int filter_line, filter_col;    /* 0 without a filter */
 	int paths_from_git;
 	struct { const char *key; int64_t within_ms; } once;   /* key NULL without */
 	struct {                        /* POLICY holds in any case */

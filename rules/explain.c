@@ -15,6 +15,8 @@
 #define PLACE_COLUMN 60
 #define LABEL_MAX 28
 #define NAMES_MAX 20
+#define EXPLAIN_END_MAX 64              /* of what stands behind the last rule */
+#define FILTER_WORDS "asked last, when the job starts"
 
 struct paper {                          /* where an explanation is written */
 	struct match *m;
@@ -74,13 +76,19 @@ static void row_head(struct paper *p, enum truth t, const char *label)
 	pad(p->out, columns(slice_of(label)), p->label_width + 2);
 }
 
+/* Behind USED columns, where it stands. */
+static void place(struct paper *p, const struct rule *r, int line, int col, size_t used)
+{
+	pad(p->out, used, PLACE_COLUMN);
+	buf_addf(p->out, "  %s:%d:%d\n", r->file, line, col);
+}
+
 static void row_end(struct paper *p, const struct rule *r, const struct cond *c, enum truth t, size_t used)
 {
-	if (t != TRUTH_YES) {
-		pad(p->out, used, PLACE_COLUMN);
-		buf_addf(p->out, "  %s:%d:%d", r->file, c->line, c->col);
-	}
-	buf_addc(p->out, '\n');
+	if (t == TRUTH_YES)
+		buf_addc(p->out, '\n');
+	else
+		place(p, r, c->line, c->col, used);
 }
 
 static void list_row(struct paper *p, const struct rule *r, const struct cond *c)
@@ -161,9 +169,10 @@ static const char *verdict(struct match *m, const struct rule *r, enum truth t)
 
 static void explain_rule(struct paper *p, const struct rule *r)
 {
+	int is_asked = !p->m->delivery.only;
 	enum truth t = match_cond(p->m, &r->when);
-	const struct cond *rows;
-	size_t n = rows_of(&r->when, &rows);
+	const struct cond *rows = NULL;
+	size_t n = is_asked ? rows_of(&r->when, &rows) : 0;
 
 	p->label_width = r->has_filter ? 6 : n && !r->n_cells ? 2 : 4;      /* "on", "when", "cell", "filter" */
 	for (size_t i = 0; i < n; i++) {
@@ -177,22 +186,18 @@ static void explain_rule(struct paper *p, const struct rule *r)
 	row_head(p, TRUTH_YES, "on");
 	event_name(p->m, p->out);
 	buf_addc(p->out, '\n');
-	if (p->m->delivery.only) {
-		row_head(p, TRUTH_YES, "when");
-		buf_adds(p->out, "not asked: this was meant for the rule\n");
-		return;
-	}
 	if (n == 0) {
 		row_head(p, TRUTH_YES, "when");
-		buf_adds(p->out, "always\n");
+		buf_adds(p->out, is_asked ? "always\n" : "not asked: this was meant for the rule\n");
 	}
 	for (size_t i = 0; i < n; i++)
 		row(p, r, &rows[i]);
-	for (size_t i = 0; i < r->n_cells; i++)
+	for (size_t i = 0; is_asked && i < r->n_cells; i++)
 		cell_row(p, r, &r->cells[i]);
 	if (r->has_filter) {
 		row_head(p, TRUTH_UNKNOWN, "filter");
-		buf_adds(p->out, "asked when the job starts\n");
+		buf_adds(p->out, FILTER_WORDS);
+		place(p, r, r->filter_line, r->filter_col, columns(slice_of(FILTER_WORDS)));
 	}
 }
 
@@ -224,6 +229,25 @@ static void listeners(const struct match *m, struct rule_list *out)
 	}
 	*out = (struct rule_list){ xmalloc(sizeof *out->list), 1, 1 };
 	out->list[0] = (uint32_t)(m->delivery.only - m->rs->rules);
+}
+
+/* Of LISTEN those that are told, in their order: where they are more than the most, those that fire go before the others. */
+static struct rule_list told_of(const struct match *m, const struct rule_list *listen)
+{
+	struct rule_list out = { xmalloc((listen->n + 1) * sizeof *out.list), 0, listen->n + 1 };
+	size_t fired = m->n_fired < EXPLAIN_RULES_MAX ? m->n_fired : EXPLAIN_RULES_MAX, rest = EXPLAIN_RULES_MAX - fired, next = 0;
+
+	for (size_t i = 0; i < listen->n; i++) {
+		while (next < m->n_fired && m->fired[next].rule < listen->list[i])
+			next++;
+		int fires = next < m->n_fired && m->fired[next].rule == listen->list[i];
+		size_t *room = fires ? &fired : &rest;
+		if (*room == 0)
+			continue;
+		(*room)--;
+		out.list[out.n++] = listen->list[i];
+	}
+	return out;
 }
 
 /* RULE is of the set, and not among those that listen. */
@@ -270,16 +294,20 @@ void match_explain(const struct match *m, struct buf *out, int colour)
 	struct rule_list listen;
 
 	listeners(m, &listen);
-	for (size_t i = 0; i < listen.n; i++) {
-		size_t w = columns(slice_of(m->rs->rules[listen.list[i]].name));
+	struct rule_list told = told_of(m, &listen);
+	for (size_t i = 0; i < told.n; i++) {
+		size_t w = columns(slice_of(m->rs->rules[told.list[i]].name));
 		p.name_width = w > p.name_width && w <= LABEL_MAX ? w : p.name_width;
 	}
-	for (size_t i = 0; i < listen.n && !buf_is_over(out); i++)
-		explain_rule(&p, &m->rs->rules[listen.list[i]]);
+	for (size_t i = 0; i < told.n && !buf_is_over(out); i++)
+		explain_rule(&p, &m->rs->rules[told.list[i]]);
+	if (told.n < listen.n)
+		buf_addf(out, "%zu more rules listen, too many to be told here: ask for one by its name\n", listen.n - told.n);
 	buf_addf(out, listen.n == 1 ? "%zu rule listens to " : "%zu rules listen to ", listen.n);
 	event_name(m, out);
 	buf_addf(out, m->n_fired == 1 ? ", %zu matches\n" : ", %zu match\n", m->n_fired);
 	others(&p, &listen);
+	rule_list_fini(&told);
 	rule_list_fini(&listen);
 }
 
@@ -353,55 +381,103 @@ static void cells_json(struct match *m, const struct rule *r, struct buf *out)
 	buf_addc(out, ']');
 }
 
-static void rule_json(struct match *m, const struct rule *r, struct buf *out)
+/* The names of `on`, as written. */
+static void on_json(const struct rule *r, struct buf *out)
 {
-	const struct cond *rows;
-	size_t n = rows_of(&r->when, &rows);
+	buf_adds(out, ",\"on\":[");
+	for (size_t i = 0; i < r->n_on; i++) {
+		buf_adds(out, i ? "," : "");
+		buf_add_json(out, slice_of(r->on[i].text));
+	}
+	buf_addc(out, ']');
+}
 
+static void head_json(const struct rule *r, struct buf *out)
+{
 	buf_addc(out, '{');
 	add_text(out, "rule", r->name);
 	buf_addc(out, ',');
 	add_text(out, "file", r->file);
-	enum truth t = match_cond(m, &r->when);
-	buf_addf(out, ",\"line\":%d,\"result\":\"%s\",\"fires\":%s%s,\"conditions\":", r->line, truth_word(t),
-		 match_would_fire(m, r) ? "true" : "false", r->is_disabled ? ",\"enabled\":false" : "");
+	buf_addf(out, ",\"line\":%d", r->line);
+	on_json(r, out);
+}
+
+static void rule_json(struct match *m, const struct rule *r, struct buf *out)
+{
+	const struct cond *rows = NULL;
+	size_t n = m->delivery.only ? 0 : rows_of(&r->when, &rows);     /* not asked */
+	enum truth t = m->delivery.only ? TRUTH_YES : match_cond(m, &r->when);
+
+	head_json(r, out);
+	buf_addf(out, ",\"result\":\"%s\",\"fires\":%s%s%s,", truth_word(t), match_would_fire(m, r) ? "true" : "false",
+		 r->is_disabled ? ",\"enabled\":false" : "", m->delivery.only ? ",\"only\":true" : "");
+	add_text(out, "verdict", verdict(m, r, t));
+	buf_adds(out, ",\"conditions\":");
 	conds_json(m, rows, n, out);
-	cells_json(m, r, out);
+	if (!m->delivery.only)
+		cells_json(m, r, out);
+	if (r->has_filter)
+		buf_addf(out, ",\"filter\":{\"line\":%d,\"col\":%d,\"text\":\"" FILTER_WORDS "\"}", r->filter_line, r->filter_col);
 	buf_addc(out, '}');
 }
 
-/* ONLY: NULL for every rule that listens. */
-static void explain_json(const struct match *m, const struct rule *only, struct buf *out)
+static void deaf_json(const struct rule *r, struct buf *out)
 {
-	struct match *asked = (struct match *)(uintptr_t)m;
-	struct rule_list listen;
-	int told = 0;
+	head_json(r, out);
+	buf_adds(out, ",\"listens\":false,\"result\":\"no\",\"fires\":false,\"verdict\":\"does not listen\",\"conditions\":[]}");
+}
 
-	listeners(m, &listen);
+/* As many of TOLD as OUT has room for, each whole or not at all. How many that are. */
+static size_t rules_json(struct match *m, const struct rule_list *told, struct buf *out)
+{
+	for (size_t i = 0; i < told->n; i++) {
+		CLEANUP(buf_fini) struct buf one = BUF(out->max);
+		rule_json(m, &m->rs->rules[told->list[i]], &one);
+		if (buf_is_over(&one) || one.len + EXPLAIN_END_MAX > out->max - out->len)
+			return i;
+		buf_adds(out, i ? "," : "");
+		buf_add(out, buf_slice(&one));
+	}
+	return told->n;
+}
+
+static void start_json(const struct match *m, size_t n_listen, struct buf *out)
+{
 	buf_addc(out, '{');
 	add_text(out, "source", m->delivery.source->name);
 	buf_addc(out, ',');
 	add_text(out, "event", m->event);
 	buf_addc(out, ',');
 	add_text(out, "action", m->action);
-	buf_addf(out, ",\"rules\":%zu,\"listen\":%zu,\"match\":%zu,\"explained\":[", m->rs->n_rules, listen.n, m->n_fired);
-	for (size_t i = 0; i < listen.n && !buf_is_over(out); i++) {
-		const struct rule *r = &m->rs->rules[listen.list[i]];
-		if (only && r != only)
-			continue;
-		buf_adds(out, told++ ? "," : "");
-		rule_json(asked, r, out);
-	}
-	buf_adds(out, "]}");
-	rule_list_fini(&listen);
+	buf_addf(out, ",\"rules\":%zu,\"listen\":%zu,\"match\":%zu,\"explained\":[", m->rs->n_rules, n_listen, m->n_fired);
 }
 
 void match_explain_json(const struct match *m, struct buf *out)
 {
-	explain_json(m, NULL, out);
+	struct rule_list listen;
+
+	listeners(m, &listen);
+	struct rule_list told = told_of(m, &listen);
+	start_json(m, listen.n, out);
+	size_t n = rules_json((struct match *)(uintptr_t)m, &told, out);
+	buf_addc(out, ']');
+	if (n < listen.n)
+		buf_addf(out, ",\"more\":%zu", listen.n - n);
+	buf_addc(out, '}');
+	rule_list_fini(&told);
+	rule_list_fini(&listen);
 }
 
 void match_explain_rule_json(const struct match *m, const struct rule *r, struct buf *out)
 {
-	explain_json(m, r, out);
+	struct rule_list listen;
+
+	listeners(m, &listen);
+	start_json(m, listen.n, out);
+	if (listens(&listen, m, r))
+		rule_json((struct match *)(uintptr_t)m, r, out);
+	else
+		deaf_json(r, out);
+	buf_adds(out, "]}");
+	rule_list_fini(&listen);
 }

@@ -74,12 +74,16 @@ static int step_compile(struct compiler *c, const struct node *n, size_t number,
 int steps_compile(struct compiler *c, const struct node *value, struct rule *r)
 {
 	const struct node *steps = node_get(value, "steps"), *secrets = node_get(value, "secrets");
-	const struct node *run = node_get(value, "run");
+	const struct node *run = node_get(value, "run"), *filter = node_get(value, "filter");
 	int bad = timeout_of(c, value, &r->timeout_ms);
 
 	r->env = env_of(c, node_get(value, "env"), &r->n_env);
 	r->checkout = is_true(node_get(value, "checkout"));
-	r->has_filter = node_get(value, "filter") != NULL;
+	r->has_filter = filter != NULL;
+	if (filter) {
+		r->filter_line = filter->line ? filter->line : r->line;
+		r->filter_col = filter->line ? filter->col : r->col;
+	}
 	r->has_run = run && run->kind == NODE_FUNCTION;
 	if (secrets && secrets->kind == NODE_TABLE)
 		r->secrets = texts_of(c, secrets, &r->n_secrets);

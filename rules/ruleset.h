@@ -136,13 +136,18 @@ void match_summary_json(const struct match *m, struct buf *out);        /* repo 
  * first, 50 at most, then {"rule":"","because":"and N more"}. */
 void match_why_json(const struct match *m, struct buf *out);
 void match_matched_notes_json(const struct match *m, struct buf *out);  /* [{"rule","note"}]: fired on an unknown, says so */
-/* Every condition of every rule that listens (and the names of those that do not): wanted, got, place. */
+/* Every condition of every rule that listens (and the names of those that do not): wanted, got, place. Of more rules than
+ * these, the first that fire before the others, and how many are left; of one that is left, match_explain_rule tells. */
+#define EXPLAIN_RULES_MAX 200
 void match_explain(const struct match *m, struct buf *out, int colour);
-/* {"source","event","action","rules":N,"listen":N,"match":N,"explained":[{"rule","file","line","result":"yes|no|unknown",
- * "fires":bool,("enabled":false,)"conditions":[{"name","result","line","col","want","got","text"} | {"name":"any|all|none",…,"conditions":[…]}],
- * ("cells":[{"cell","result","runs","conditions"}])}]} */
+/* {"source","event","action","rules":N,"listen":N,"match":N,"explained":[{"rule","file","line","on":[…],"result":"yes|no|unknown",
+ * "fires":bool,("enabled":false,)("only":true,)"verdict",
+ * "conditions":[{"name","result","line","col","want","got","text"} | {"name":"any|all|none",…,"conditions":[…]}],
+ * ("cells":[{"cell","result","runs","conditions"}],)("filter":{"line","col","text"})}],("more":N)}
+ * "only": it was meant for this rule, whose conditions were not asked. Whole at any maximum of OUT from 4 KiB on: rules that find
+ * no room are among "more". */
 void match_explain_json(const struct match *m, struct buf *out);
-/* The same of one rule of M's set; "explained" is empty where it does not listen. */
+/* The same of one rule of M's set; in JSON it has "listens":false where it does not listen. OUT may be over. */
 void match_explain_rule(const struct match *m, const struct rule *r, struct buf *out, int colour);
 void match_explain_rule_json(const struct match *m, const struct rule *r, struct buf *out);
 int match_fires_rule(const struct match *m, const struct rule *r);

@@ -482,6 +482,115 @@ Test(explain, shows_every_condition_of_every_rule_that_listens)
 	no_leaks();
 }
 
+/* OUT as JSON; owned. */
+static json_t *said(struct buf *out)
+{
+	json_t *j = json_loads(buf_cstr(out), 0, NULL);
+	cr_assert(j, "%s", buf_cstr(out));
+	buf_clear(out);
+	return j;
+}
+
+Test(explain, tells_that_a_rule_has_a_filter_and_what_a_deaf_one_listens_to)
+{
+	struct ruleset *rs = MUST_COMPILE("source", "s", "{'auth':'none'}", "rule", "fine", "{'on':'s:e','when':'always','filter':{'$fn':1},'run':{'$fn':1}}",
+		"rule", "deaf", "{'on':['s:x','push'],'when':'always','run':{'$fn':1}}");
+	struct match *m = match(rs, "e", "{}");
+	struct buf out = BUF(BUF_UNLIMITED);
+
+	match_explain(m, &out, 0);
+	cr_assert(strstr(buf_cstr(&out), "  ??   filter  asked last, when the job starts "), "%s", buf_cstr(&out));
+	cr_assert(strstr(buf_cstr(&out), "  rules/r.lua:2:1\n"), "%s", buf_cstr(&out));
+	buf_clear(&out);
+	match_explain_json(m, &out);
+	cr_assert(strstr(buf_cstr(&out), "\"verdict\":\"match\",\"conditions\":[],\"filter\":{\"line\":2,\"col\":1,\"text\":\"asked last"), "%s", buf_cstr(&out));
+	json_decref(said(&out));
+	match_explain_rule_json(m, ruleset_rule_at(rs, 1), &out);
+	cr_assert(strstr(buf_cstr(&out), "\"on\":[\"s:x\",\"push\"],\"listens\":false,\"result\":\"no\",\"fires\":false"), "%s", buf_cstr(&out));
+	json_decref(said(&out));
+	match_free(m);
+	const struct delivery_view d = { .source = ruleset_inner_source(rs, INNER_LOCAL), .event = SLICE("trigger"), .json = SLICE("{}"),
+					 .only = ruleset_rule_at(rs, 1), .delivery_key = "1" };
+	struct err e;
+	cr_assert_eq(ruleset_match(rs, &d, &m, &e), 0);
+	match_explain_json(m, &out);
+	cr_assert(strstr(buf_cstr(&out), "\"fires\":true,\"only\":true,\"verdict\":\"match\",\"conditions\":[]"), "%s", buf_cstr(&out));
+	json_decref(said(&out));
+	buf_fini(&out);
+	match_free(m);
+	ruleset_unref(rs);
+	no_leaks();
+}
+
+/* N rules that listen to s:e, of which the last FIRE. */
+static struct ruleset *many(size_t n, size_t fire)
+{
+	const char **decls = xcalloc(3 * n + 4, sizeof *decls);
+	char **names = xcalloc(n, sizeof *names);
+
+	memcpy(decls, (const char *const[]){ "source", "s", "{'auth':'none'}" }, 3 * sizeof *decls);
+	for (size_t i = 0; i < n; i++) {
+		names[i] = xprintf("r%zu", i);
+		decls[3 * i + 3] = "rule";
+		decls[3 * i + 4] = names[i];
+		decls[3 * i + 5] = i + fire < n ? "{'on':'s:e','when':{'payload':{'a':2}},'run':{'$fn':1}}" : "{'on':'s:e','when':{'payload':{'a':1}},'run':{'$fn':1}}";
+	}
+	struct ruleset *rs = must_compile(decls);
+	for (size_t i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
+	free(decls);
+	return rs;
+}
+
+struct bounded { size_t rules, fire, told, more; };
+
+Test(explain, tells_of_so_many_rules_and_no_more_and_first_of_those_that_fire)
+{
+	static const struct bounded cases[] = { { EXPLAIN_RULES_MAX, 3, EXPLAIN_RULES_MAX, 0 }, { EXPLAIN_RULES_MAX + 1, 3, EXPLAIN_RULES_MAX, 1 },
+						{ EXPLAIN_RULES_MAX + 9, EXPLAIN_RULES_MAX + 1, EXPLAIN_RULES_MAX, 9 } };
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct ruleset *rs = many(cases[i].rules, cases[i].fire);
+		struct match *m = match(rs, "e", "{\"a\":1}");
+		struct buf out = BUF(BUF_UNLIMITED);
+		match_explain_json(m, &out);
+		json_t *j = said(&out), *told = json_object_get(j, "explained"), *one;
+		size_t k, fire = 0;
+		json_array_foreach(told, k, one)
+			fire += json_is_true(json_object_get(one, "fires"));
+		cr_assert_eq(json_array_size(told), cases[i].told);
+		cr_assert_eq(json_integer_value(json_object_get(j, "more")), (json_int_t)cases[i].more);
+		cr_assert_eq(fire, cases[i].fire < EXPLAIN_RULES_MAX ? cases[i].fire : EXPLAIN_RULES_MAX);
+		cr_assert_eq(json_integer_value(json_object_get(j, "listen")), (json_int_t)cases[i].rules);
+		match_explain(m, &out, 0);
+		cr_assert_eq(strstr(buf_cstr(&out), "more rules listen") != NULL, cases[i].more > 0, "%s", buf_cstr(&out));
+		json_decref(j);
+		buf_fini(&out);
+		match_free(m);
+		ruleset_unref(rs);
+	}
+	no_leaks();
+}
+
+Test(explain, is_whole_json_at_any_maximum)
+{
+	struct ruleset *rs = many(40, 1);
+	struct match *m = match(rs, "e", "{\"a\":1}");
+
+	for (size_t max = 4096; max < 12000; max += 7) {
+		struct buf out = BUF(max);
+		match_explain_json(m, &out);
+		cr_assert_not(buf_is_over(&out));
+		json_t *j = said(&out);
+		cr_assert_eq(json_array_size(json_object_get(j, "explained")) + (size_t)json_integer_value(json_object_get(j, "more")), 40);
+		json_decref(j);
+		buf_fini(&out);
+	}
+	match_free(m);
+	ruleset_unref(rs);
+	no_leaks();
+}
+
 /* ---- with a provider ---- */
 
 #define PUSH(more) "{\"ref\":\"refs/heads/main\",\"after\":\"5f3c\",\"message\":\"Fix it\\n\\nwell\",\"repository\":{\"full_name\":\"acme/site\"}," \
