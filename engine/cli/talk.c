@@ -35,7 +35,7 @@ int talk_refused(const struct command *c, const struct client_response *r)
 
 	fprintf(stderr, "pushrod %s: %s (HTTP %d)\n", c->name, *detail ? detail : "the server refused", r->status);
 	json_decref(problem);
-	return r->status == 404 ? EXIT_NOT_FOUND : r->status == 401 || r->status == 403 ? EXIT_UNREACHABLE : EXIT_FAILED;
+	return r->status == 404 || r->status == 410 ? EXIT_NOT_FOUND : r->status == 401 || r->status == 403 ? EXIT_UNREACHABLE : EXIT_FAILED;
 }
 
 int talk_json(const struct command *c, const char *named, const char *method, const char *path, json_t **out)

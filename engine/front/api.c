@@ -17,6 +17,7 @@
 #include "front/auth.h"
 #include "front/desk.h"
 #include "front/edition.h"
+#include "front/explain.h"
 #include "front/front.h"
 #include "front/http.h"
 #include "front/ingest.h"
@@ -369,6 +370,7 @@ static const struct route routes[] = {
 	{ "GET", "/api/v1/deliveries", NEED_READ, api_list_deliveries },
 	{ "GET", "/api/v1/deliveries/{id}", NEED_READ, api_show_delivery },
 	{ "GET", "/api/v1/deliveries/{id}/body", NEED_READ, api_show_body },
+	{ "POST", "/api/v1/deliveries/{id}/explain", NEED_READ, explain_delivery },       /* changes nothing */
 	{ "POST", "/api/v1/deliveries/{id}/replay", NEED_WRITE, replay_delivery },
 	{ "GET", "/api/v1/rules", NEED_READ, show_rules },
 	{ "POST", "/api/v1/rules/{name}/trigger", NEED_WRITE, run_rule },

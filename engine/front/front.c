@@ -31,6 +31,7 @@
 #include "front/bodies.h"
 #include "front/desk.h"
 #include "front/edition.h"
+#include "front/explain.h"
 #include "front/http.h"
 #include "front/ingest.h"
 #include "front/log_text.h"
@@ -304,6 +305,7 @@ static int open_loops(struct start *s, struct err *e)
 	f->ingest = ingest_new(f->store);
 	f->bodies = bodies_new();
 	f->log_text = log_text_new(f->journals_dirfd);
+	f->explain = explain_new(s->rulesets_dirfd);
 	if (http_new(&o, &f->http, e) < 0)
 		return -1;
 	for (int i = 0; i < s->n_listeners; i++) {
@@ -337,6 +339,7 @@ static void close_all(struct start *s, int grace_ms)
 		http_drain(f->http, grace_ms, loops_on_drain, f);
 	bodies_stop(f->bodies);
 	log_text_stop(f->log_text);
+	explain_stop(f->explain);
 	desk_stop(f->desk);
 	if (f->store)
 		store_close(f->store);
@@ -345,6 +348,7 @@ static void close_all(struct start *s, int grace_ms)
 	ingest_free(f->ingest);
 	bodies_free(f->bodies);
 	log_text_free(f->log_text);
+	explain_free(f->explain);
 	edition_unref(f->first_edition);
 	shelf_free(s->shelf);
 	mailbox_free(s->claims);

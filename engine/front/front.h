@@ -1,6 +1,6 @@
 /* front/front.h - the role that faces the network: it accepts webhooks, makes them durable, matches them, answers, and
  * shows everything to whoever watches. No user's Lua, no git, no fork. Threads: the desk (main), N h2o loops, the
- * store's, one worker for large bodies, one for logs as text. They share nothing but mail and what stands here. */
+ * store's, one worker for large bodies, one for logs as text, one for explanations. They share nothing but mail and what stands here. */
 #pragma once
 #include <stdatomic.h>
 #include <stdint.h>
@@ -8,6 +8,7 @@
 struct bodies;
 struct desk;
 struct edition;
+struct explain;
 struct front;
 struct http;
 struct http_loop;
@@ -35,6 +36,7 @@ struct front {
 	struct ingest *ingest;
 	struct bodies *bodies;
 	struct log_text *log_text;
+	struct explain *explain;
 	struct http *http;
 	struct edition *first_edition;  /* with which the loops begin; the desk's own */
 	int journals_dirfd;

@@ -3,7 +3,7 @@ import base64
 import json
 import os
 
-from lib import Repository, Server, binary, environment, folder
+from lib import Repository, Server, binary, environment, folder, wait
 import subprocess
 
 ASAN_TOO = True
@@ -106,13 +106,99 @@ def test_mistakes_of_a_fixture_are_said():
     assert run("explain", "x", home, "--header", "no colon")[0] in (1, 2)
 
 
-def test_a_stored_delivery_is_judged_by_the_rules_of_then_or_by_a_directory():
-    s = Server({"rules/a.lua": 'rule "main" { on = "push", when = { branch = "dev" }, steps = { { "a", sh = "true" } } }\n'})
+def rule(branch, name="main"):
+    return f'rule "{name}" {{ on = "push", when = {{ branch = "{branch}" }}, steps = {{ {{ "a", sh = "true" }} }} }}\n'
+
+
+def test_a_stored_delivery_is_judged_by_the_rules_in_force_of_then_or_of_a_directory():
+    s = Server({"rules/a.lua": rule("dev")})
     delivery = s.push(Repository())["delivery"]
     code, out, err = s.cli("explain", str(delivery))
-    assert code == 3 and 'want "dev", got "main"' in out and "which are in force" in err, (code, out, err)
-    edited = site('rule "main" { on = "push", when = { branch = "main" }, steps = { { "a", sh = "true" } } }\n')
+    assert code == 3 and 'want "dev", got "main"' in out and "in force, which are those of then" in err, (code, out, err)
+    edited = site(rule("main"))
     code, out, err = s.cli("explain", str(delivery), edited)
     assert code == 0 and "1 matches" in out, (code, out, err)
     assert s.cli("explain", "99")[0] == 5
     assert json.loads(s.cli("explain", str(delivery), "--json")[1])["match"] == 0
+    code, _, err = s.cli("explain", str(delivery), "--event", "push")
+    assert code == 2 and "of a delivery it is known" in err, err
+    code, _, err = s.cli("explain", str(delivery), edited, "--then")
+    assert code == 2 and "without a directory" in err, err
+
+    before = s.get("/api/v1/rules")["ruleset"]
+    s.write("rules/a.lua", rule("main") + rule("dev", "second"))
+    wait("the new rules are in force", lambda: s.get("/api/v1/rules")["ruleset"] != before)
+    code, out, err = s.cli("explain", str(delivery))
+    assert code == 0 and "1 matches" in out and "--then asks those of then" in err, (code, out, err)
+    code, out, err = s.cli("explain", str(delivery), "--then")
+    assert code == 3 and 'want "dev", got "main"' in out and "second" not in out and "no longer in force" in err, (code, out, err)
+    code, out, err = s.cli("explain", str(delivery), "--rule", "second", "--json")
+    assert code == 3 and [r["rule"] for r in json.loads(out)["explained"]] == ["second"], (code, out, err)
+    code, _, err = s.cli("explain", str(delivery), "--rule", "secnd")
+    assert code == 5 and "did you mean 'second'" in err, err
+    said = json.loads(s.cli("explain", str(delivery), "--then", "--json")[1])
+    assert said["ruleset"] == said["then"] == before and said["in_force"] is False and said["delivery"] == delivery, said
+    os.unlink(os.path.join(s.state, "rulesets", before))
+    code, _, err = s.cli("explain", str(delivery), "--then")
+    assert code == 5 and "the rules of then cannot be had any more" in err, (code, err)
+
+
+def explained(s, delivery, query=""):
+    status, _, body = s.request("POST", f"/api/v1/deliveries/{delivery}/explain{query}")
+    assert status == 200, (status, body)
+    return json.loads(body)
+
+
+def test_what_no_sender_brought_is_explained_too():
+    s = Server({"rules/a.lua": '''
+local f = function(job) if job.event.event == "push" then job:emit("built", { version = "1.2" }) end end
+rule "build" { on = "push", when = "always", run = f }
+rule "ship"  { on = "local:built", when = { payload = { version = "2.*" } }, run = f }
+rule "after" { on = "rule:succeeded", when = { rule = "build", branch = "dev" }, run = f }
+rule "each"  { on = "job:succeeded", when = { rule = "build", branch = "main" }, run = f }
+rule "hand"  { on = "tag", when = { tag = "v*" }, filter = function(event) return false, "no" end, run = f }
+'''})
+    s.finished(s.push(Repository())["matched"][0]["job"])
+    wait("three events from within", lambda: len([d for d in s.get("/api/v1/deliveries")["deliveries"] if not d["provider"]]) >= 3)
+    inner = {d["source"]: d["id"] for d in s.get("/api/v1/deliveries")["deliveries"] if d["key"].split("-")[0] == "1"}
+    said = {source: explained(s, number) for source, number in inner.items()}
+    rules = {source: {r["rule"]: r for r in x["explained"]} for source, x in said.items()}
+    assert set(rules) == {"local", "rule", "job"}, said
+    ship = rules["local"]["ship"]["conditions"][0]
+    assert (ship["want"], ship["got"], rules["local"]["ship"]["fires"]) == ('"2.*"', '"1.2"', False), said
+    assert {c["name"]: c["result"] for c in rules["rule"]["after"]["conditions"]} == {"rule": "yes", "branch": "no"}, said
+    assert rules["job"]["each"]["fires"] is True, said
+    for source, number in inner.items():
+        assert explained(s, number, "?ruleset=then")["explained"] == said[source]["explained"]
+    code, out, err = s.cli("trigger", "hand", "--json")
+    number = json.loads(out)["delivery"]
+    hand = explained(s, number)["explained"]
+    assert [r["rule"] for r in hand] == ["hand"] and hand[0]["only"] and hand[0]["fires"] and not hand[0]["conditions"], hand
+    assert hand[0]["filter"] == {"line": 7, "col": 60, "text": "asked last, when the job starts"}, hand
+    code, out, err = s.cli("explain", str(number))
+    assert code == 0 and "this was meant for the rule" in out and "filter  asked last, when the job starts" in out and "rules/a.lua:7:60" in out, out
+    before = s.get("/api/v1/rules")["ruleset"]
+    s.write("rules/a.lua", rule("main"))
+    wait("the new rules are in force", lambda: s.get("/api/v1/rules")["ruleset"] != before)
+    code, _, err = s.cli("explain", str(number))
+    assert code == 1 and "meant for rule 'hand'" in err, (code, err)
+    assert explained(s, number, "?ruleset=then")["explained"] == hand
+
+
+def test_no_body_is_too_much_to_be_explained():
+    s = Server({"pushrod.lua": CONFIG, "rules/a.lua": '''rule "r" { on = "lan:*", when = { payload = { ["a.b"] = "x", ["n"] = { gt = 5 }, ["list[].k"] = { re = "^(a+)+$" } } },
+  steps = { { "a", sh = "true" } } }'''})
+    bodies = [b'{"a":' * 60 + b"1" + b"}" * 60, b'{"a":{"b":"\xc3\xa9\\u0000\x7f"},"n":' + b"9" * 300 + b"}", b"[]", b"0", b'"\\ud800"',
+              json.dumps({"list": [{"k": "a" * 30 + "!"}] * 2000}).encode(), json.dumps({"a": {"b": "x" * 300000}, "z": [[[1]]] * 50000}).encode(),
+              json.dumps({"a": {"b": "y" * (20 << 20)}}).encode()]
+    for body in bodies:
+        status, answer = s.deliver(body, source="lan", secret=None, event="push")
+        if status != 202:
+            continue
+        for query in ("", "?ruleset=then", "?text=1&colour=1"):
+            status, _, said = s.request("POST", f"/api/v1/deliveries/{answer['delivery']}/explain{query}")
+            assert status == 200 and len(said) < 8192, (body[:100], query, status, said[:300])
+    assert len(s.get("/api/v1/deliveries")["deliveries"]) >= 4
+    status, answer = s.deliver(b"payload=%7B%22n%22%3A9%7D", source="lan", secret=None, kind="application/x-www-form-urlencoded")
+    if status == 202:
+        assert s.request("POST", f"/api/v1/deliveries/{answer['delivery']}/explain")[0] == 200

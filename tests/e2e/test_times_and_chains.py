@@ -305,6 +305,8 @@ rule "minutely" { cron = { "* * * * *", zone = "Europe/Berlin" }, run = function
     planned = d["key"].split("@")[1]
     assert s.lines(job["id"]) == [f"cron cron {planned[:19]}Z Europe/Berlin"]
     assert before["deliveries"] == 0
+    status, _, said = s.request("POST", f"/api/v1/deliveries/{d['id']}/explain")
+    assert status == 200 and [(r["rule"], r["only"], r["fires"]) for r in json.loads(said)["explained"]] == [("minutely", True, True)], said
     s.process.send_signal(signal.SIGHUP)        # a reload within the minute, and a new front, fire nothing again
     os.kill(s.roles()["front"], signal.SIGKILL)
     wait("another front", lambda: s.roles().get("front") and "schedule" in s.log() and ready(s))

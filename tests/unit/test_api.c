@@ -5,6 +5,7 @@
 #include "front/api.h"
 #include "front/auth.h"
 #include "front/bodies.h"
+#include "front/explain.h"
 #include "front/front.h"
 #include "front/http.h"
 #include "front/log_text.h"
@@ -16,7 +17,9 @@
 #include "raw_client.h"
 #include "wire/frame.h"
 
-static const char *const RULES[] = { "docs", "{'on':'push','when':'always','steps':[{'#':['build'],'sh':'make'}]}", NULL };
+static const char *const RULES[] = { "docs", "{'on':'push','when':'always','steps':[{'#':['build'],'sh':'make'}]}",
+	"dev", "{'on':'push','when':{'branch':'dev','payload':{'repositry.full_name':'x'}},'steps':[{'#':['a'],'sh':'make'}]}",
+	"tags", "{'on':'tag','when':'always','steps':[{'#':['a'],'sh':'make'}]}", NULL };
 
 static struct place place;
 static struct front front;
@@ -51,6 +54,7 @@ static void start(void)
 	cr_assert_eq(store_open(&so, &front.store, &e), 0, "%s", e.msg);
 	front.log_text = log_text_new(place.journals_dirfd);
 	front.bodies = bodies_new();
+	front.explain = explain_new(place.rulesets_dirfd);
 	cr_assert_eq(http_new(&ho, &front.http, &e), 0);
 	int fd = raw_listen(&pages_port);
 	cr_assert_eq(http_listen(front.http, fd, LISTEN_PAGES, &e), 0);
@@ -66,10 +70,12 @@ static void end(void)
 	http_drain(front.http, 1000, loops_on_drain, &front);
 	log_text_stop(front.log_text);
 	bodies_stop(front.bodies);
+	explain_stop(front.explain);
 	store_close(front.store);
 	http_free(front.http, loops_on_end);
 	log_text_free(front.log_text);
 	bodies_free(front.bodies);
+	explain_free(front.explain);
 	edition_unref(front.first_edition);
 	mailbox_take(claims, &left);
 	while (!STAILQ_EMPTY(&left)) {
@@ -100,16 +106,18 @@ static void await_answer(void)
 
 static int submitted;
 
-/* A delivery with the body TEXT and one job. Returns the job. */
-static int64_t submit_body(struct slice text)
+#define PUSHED "{\"X-GitHub-Event\":\"push\",\"X-GitHub-Delivery\":\"1\"}"
+
+/* A delivery that came with HEADERS and the body TEXT, judged by RULESET, and one job. Returns the job. */
+static int64_t submit_as(const char *headers, struct slice text, const char *ruleset)
 {
 	struct submit *s = xcalloc(1, sizeof *s);
 
 	*s = (struct submit){ .mail.deliver = on_answer, .reply_to = answers, .source = xstrdup("github"),
 		.provider = xstrdup("github"), .key = xprintf("k%d", ++submitted), .event = xstrdup("push"), .action = xstrdup(""),
 		.summary_json = xstrdup("{\"repo\":\"acme/handbook\"}"), .event_json = xstrdup("{\"event\":\"push\"}"),
-		.headers_json = xstrdup("{\"X-GitHub-Event\":\"push\",\"X-GitHub-Delivery\":\"1\"}"), .why_json = xstrdup("[]"), .received_ms = wall_ms(), .body = BUF(text.len),
-		.ruleset = xstrdup(ruleset_sha256(front.first_edition->rules)), .n_jobs = 1 };
+		.headers_json = xstrdup(headers), .why_json = xstrdup("[]"), .received_ms = wall_ms(), .body = BUF(text.len),
+		.ruleset = xstrdup(ruleset), .n_jobs = 1 };
 	buf_add(&s->body, text);
 	s->jobs = xcalloc(1, sizeof *s->jobs);
 	s->jobs[0] = (struct submit_job){ .rule = "docs", .file = "rules/r.lua", .queue = xstrdup("q"), .policy.limit = 1,
@@ -119,6 +127,11 @@ static int64_t submit_body(struct slice text)
 	int64_t job = s->jobs[0].job;
 	submit_free(s);
 	return job;
+}
+
+static int64_t submit_body(struct slice text)
+{
+	return submit_as(PUSHED, text, ruleset_sha256(front.first_edition->rules));
 }
 
 static int64_t submit(void)
@@ -237,6 +250,14 @@ Test(api, a_list_links_to_what_follows)
 	end();
 }
 
+#define NO_BODY "Content-Length: 0\r\n"
+
+static void explains(const char *query, int status, const char *says)
+{
+	CLEANUP(freep) char *line = xprintf("POST /api/v1/deliveries/%s", query);
+	expect(pages_port, line, NO_BODY, status, says);
+}
+
 Test(api, what_is_no_longer_kept_is_gone)
 {
 	const struct keep keep = { .bodies_bytes = 1 };
@@ -252,8 +273,51 @@ Test(api, what_is_no_longer_kept_is_gone)
 	} while (r.status == 200);
 	expect(pages_port, "GET /api/v1/deliveries/1/body", "", 410, "the body of delivery 1 is no longer kept");
 	expect(pages_port, "GET /api/v1/deliveries/1", "", 200, "\"body_kept\":false");
+	explains("1/explain", 410, "the body of this delivery is no longer kept");
 	expect(pages_port, "GET /api/v1/deliveries/2/body", "", 200, NULL);
 	expect(pages_port, "GET /api/v1/deliveries/3/body", "", 404, NULL);
+	end();
+}
+
+Test(api, explains_a_delivery_by_the_rules_in_force_to_all_who_may_read)
+{
+	start();
+	submit_body(SLICE(BODY));
+	explains("1/explain", 200, "\"in_force\":true,\"source\":\"github\",\"event\":\"push\"");
+	explains("1/explain", 200, "\"rule\":\"docs\",\"file\":\"rules/r.lua\",\"line\":1,\"on\":[\"push\"],\"result\":\"yes\",\"fires\":true");
+	explains("1/explain", 200, "\"name\":\"branch\",\"result\":\"no\"");
+	explains("1/explain", 200, "did you mean repository.full_name?");
+	explains("1/explain?ruleset=now", 200, "\"listen\":2");
+	explains("1/explain?ruleset=then", 200, "\"listen\":2");
+	explains("1/explain?rule=dev", 200, "\"explained\":[{\"rule\":\"dev\"");
+	explains("1/explain?rule=tags", 200, "\"listens\":false");
+	explains("1/explain?text=1", 200, "\"fires\":true,\"text\":\"docs   match   rules/r.lua:1\\n");
+	explains("1/explain?text=1&colour=1&rule=dev", 200, "\"fires\":false,\"text\":\"\\u001b[1mdev");
+	explains("1/explain?rule=tgas", 404, "no rule 'tgas', did you mean 'tags'?");
+	explains("1/explain?rule=dev&file=rules/other.lua", 404, "no rule 'dev' in rules/other.lua");
+	explains("1/explain?ruleset=older", 400, "parameter 'ruleset': now");
+	explains("2/explain", 404, "no delivery 2");
+	expect(pages_port, "GET /api/v1/deliveries/1/explain", "", 405, "allow: POST");
+	expect(pages_port, "POST /api/v1/deliveries/1/explain", "Host: evil.example\r\n" NO_BODY, 421, NULL);
+	expect(control_port, "POST /api/v1/deliveries/1/explain", NO_BODY, 401, NULL);
+	end();
+}
+
+/* Whoever sent it, and however the rules changed since: an answer that says what is the matter. */
+Test(api, explains_what_cannot_be_explained)
+{
+	start();
+	submit_as(PUSHED, SLICE("{\"a\":"), "");
+	submit_as("{}", SLICE(BODY), "../../../etc/passwd");
+	submit_as("{\"x-github-event\":\"push\"", SLICE(BODY), "0123456789012345678901234567890123456789012345678901234567890123");
+	submit_as(PUSHED, SLICE("\xff\xfe"), "");
+	explains("1/explain", 409, "JSON");
+	explains("2/explain", 409, "the event's name is missing");
+	explains("3/explain", 409, "the event's name is missing");
+	explains("4/explain", 409, NULL);
+	explains("1/explain?ruleset=then", 410, "names no rule set");
+	explains("2/explain?ruleset=then", 410, "names no rule set");
+	explains("3/explain?ruleset=then", 410, "the rules of then cannot be had any more");
 	end();
 }
 

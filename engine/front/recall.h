@@ -1,0 +1,18 @@
+/* front/recall.h - a delivery that is kept, as ingest.c knew it when it came: identified by its provider, or put back into the words
+ * of an inner source. Nothing is verified again: it was. Pure; any thread. */
+#pragma once
+#include "rules/provider.h"
+#include "rules/ruleset.h"
+
+struct kept;
+
+#define RECALL_HEADERS_MAX 128
+
+struct recalled {
+	struct delivery_view view;      /* for ruleset_match; borrows from RS, K, BODY and identity */
+	struct identity identity;
+};
+/* 0: *out is owned (recalled_fini); K, BODY and RS must outlive it. -1 (ERR_INPUT): RS has no such source, its provider does not
+ * take the delivery any more, or what it was for is not there. */
+int recall(const struct ruleset *rs, const struct kept *k, struct slice body, struct recalled *out, struct err *e) MUST_USE;
+void recalled_fini(struct recalled *r);
