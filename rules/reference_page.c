@@ -34,6 +34,18 @@ static const char on_text[] =
 	"meant: `\"pull_request\"` hears `pull_request.opened` too. With a source's name in front, its own native names work as well\n"
 	"(`\"github:workflow_run.completed\"`), and `\"github:*\"` is all that it sends.\n"
 	"\n"
+	"Three sources are always there, for what no sender brings. Their events have the fields of the event that the job was for, and `rule`:\n"
+	"`on = \"rule:failed\", when = { rule = \"ci\" }`. What the job left is in `job.cause`.\n"
+	"\n"
+	"| event | what happened |\n|---|---|\n"
+	"| `\"rule:succeeded\"` `\"rule:failed\"` `\"rule:finished\"` "
+	"| all jobs of a rule for one event have ended: each of them well, one of them not, in any way |\n"
+	"| `\"job:failed\"` "
+	"| one job has ended, of a matrix each by itself; or `succeeded errored timed_out cancelled skipped superseded refused lost`, or `job:*` |\n"
+	"| `\"local:NAME\"` | `job:emit \"NAME\"` of a job, or `pushrod trigger local:NAME` |\n"
+	"\n"
+	"A schedule is no event: see [rule.cron](#rulecron).\n"
+	"\n"
 	"| event | what happened | example |\n|---|---|---|\n";
 
 static const char when_text[] =
@@ -70,8 +82,15 @@ static const char template_text[] =
 	"\n## Templates\n"
 	"\n"
 	"`{field}` in the values of `env`, in `once.key` and in `queue.key` is the event's field: `env = { TITLE = \"{title}\" }`. `{{` is a brace.\n"
-	"A field that an event of `on` can lack is an error. Scripts (`sh`) and arguments (`exec`) are taken as they are, so that no text of an\n"
-	"event is ever read by a shell.\n";
+	"A field that an event of `on` can lack is an error. `{matrix.NAME}` is a value of the job's cell. Scripts (`sh`) and arguments (`exec`) are\n"
+	"taken as they are, so that no text of an event is ever read by a shell.\n"
+	"\n"
+	"## Environment\n"
+	"\n"
+	"Steps, `job:sh` and `job:exec` find, beside what `env` says and `PATH HOME TMPDIR LANG`, nothing of the server's own and these:\n"
+	"`CI` (true), `CI_RULE CI_JOB_ID CI_JOB_ATTEMPT CI_JOB_URL CI_WORKSPACE`, and of the event as far as it has them `CI_EVENT CI_REPO CI_SENDER`,\n"
+	"`CI_COMMIT_SHA CI_COMMIT_BRANCH CI_COMMIT_TAG CI_COMMIT_REF CI_COMMIT_BEFORE`, `CI_PULL_REQUEST_BASE CI_PULL_REQUEST_HEAD`. The values of a\n"
+	"matrix are there where `env` names them: `env = { CC = \"{matrix.cc}\" }`.\n";
 
 /* In a cell of a table a bar must not end it. */
 static void add_cell(const char *text, struct buf *out)
