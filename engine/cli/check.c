@@ -31,7 +31,8 @@ static void print_text(const struct diags *d, const struct ruleset *rs, const ch
 	diags_print(d, &text, talk_has_colour() && isatty(STDERR_FILENO));
 	fputs(buf_cstr(&text), stderr);
 	if (rs)
-		printf("%s: %zu rules, %zu sources: ok\n", dir, ruleset_rule_count(rs), ruleset_source_count(rs));
+		printf("%s: %zu rule%s, %zu source%s: ok\n", dir, ruleset_rule_count(rs), ruleset_rule_count(rs) == 1 ? "" : "s",
+		       ruleset_source_count(rs), ruleset_source_count(rs) == 1 ? "" : "s");
 	else if (d->errors)
 		fprintf(stderr, "%d %s\n", d->errors, d->errors == 1 ? "error" : "errors");
 }

@@ -24,11 +24,20 @@ void client_target_fini(struct client_target *t)
 	*t = (struct client_target){ 0 };
 }
 
+/* errno says why where there is none, or none that may be seen. */
 static int has_socket(const char *state)
 {
 	CLEANUP(freep) char *path = xprintf("%s/control.sock", state);
 	struct stat st;
-	return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+	if (stat(path, &st) < 0)
+		return 0;
+	errno = ENOENT;
+	return S_ISSOCK(st.st_mode);
+}
+
+static int say_closed(const char *state, struct err *e)
+{
+	return err_set(e, ERR_UNAVAIL, "%s may not be entered by this user: ask as the user that the server runs as", state);
 }
 
 int client_target_state(struct client_target *t, const char *named, struct err *e)
@@ -36,10 +45,13 @@ int client_target_state(struct client_target *t, const char *named, struct err *
 	const char *places[] = { getenv("PUSHROD_STATE"), getenv("STATE_DIRECTORY"), "state", "../state" };
 
 	if (named && !has_socket(named))
-		return err_set(e, ERR_UNAVAIL, "no server runs on %s (it has no control.sock)", named);
-	for (size_t i = 0; !named && i < COUNT(places); i++)
+		return errno == EACCES ? say_closed(named, e) : err_set(e, ERR_UNAVAIL, "no server runs on %s (it has no control.sock)", named);
+	for (size_t i = 0; !named && i < COUNT(places); i++) {
 		if (places[i] && has_socket(places[i]))
 			named = places[i];
+		else if (places[i] && errno == EACCES)
+			return say_closed(places[i], e);
+	}
 	if (!named)
 		return err_set(e, ERR_UNAVAIL, "no running server found: ./state and ../state have no control.sock; "
 			       "name its state folder with --state DIR");

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "cli/delivery.h"
@@ -43,26 +44,37 @@ struct listing {
 	int as_json, is_forced;
 };
 
-/* "2h" ago, or a moment as the API takes it. Owned. */
+/* "2h" ago, or "2026-11-30T08:00:00Z", as the API takes it. Owned; NULL where TEXT is neither. */
 static char *moment(const char *text)
 {
+	struct tm tm = { 0 };
 	int64_t ms;
 
-	if (!text || slice_to_duration_ms(slice_of(text), &ms) < 0)
-		return xstrdup(text);
-	return xprintf("%" PRId64, wall_ms() - ms);
+	if (slice_to_duration_ms(slice_of(text), &ms) == 0)
+		return xprintf("%" PRId64, wall_ms() - ms);
+	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return end && !*end ? xprintf("%" PRId64, (int64_t)timegm(&tm) * 1000) : NULL;
+}
+
+static int no_moment(const struct command *self, const char *name, const char *text)
+{
+	return command_usage(self, "--%s takes a time ago such as 2h or 7d, or a moment such as 2026-11-30T08:00:00Z, not '%s'", name, text);
 }
 
 static int list(const struct command *self, const struct listing *l)
 {
 	CLEANUP(buf_fini) struct buf path = BUF(8 << 10);
-	CLEANUP(freep) char *since = moment(l->since), *until = moment(l->until);
+	CLEANUP(freep) char *since = l->since ? moment(l->since) : NULL, *until = l->until ? moment(l->until) : NULL;
 	json_t *answer = NULL, *d;
 	size_t i;
 	int64_t n;
 
 	if (slice_to_i64(slice_of(l->limit), 1, 200, &n) < 0)
 		return command_usage(self, "--limit takes a number from 1 to 200, not '%s'", l->limit);
+	if (l->since && !since)
+		return no_moment(self, "since", l->since);
+	if (l->until && !until)
+		return no_moment(self, "until", l->until);
 	if (l->matched && strcmp(l->matched, "yes") && strcmp(l->matched, "no"))
 		return command_usage(self, "--matched takes yes or no, not '%s'", l->matched);
 	buf_addf(&path, "/api/v1/deliveries?limit=%lld", (long long)n);

@@ -52,6 +52,8 @@ static void show_verdict(const json_t *d)
 		printf("  %-20s note: %s\n", talk_string(x, "rule"), talk_string(x, "note"));
 	json_array_foreach(json_object_get(d, "why"), i, x)
 		printf("  %-20s no: %s\n", talk_string(x, "rule"), talk_string(x, "because"));
+	if (!json_array_size(json_object_get(d, "job_list")) && !json_array_size(json_object_get(d, "why")))
+		puts("  none of then listened to this event");
 }
 
 static void show_text(const json_t *d)

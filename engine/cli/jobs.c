@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "cli/options.h"
 #include "cli/talk.h"
+#include "model/job.h"
 
 static void print_job(const json_t *job)
 {
@@ -25,12 +26,15 @@ static int run(const struct command *self, int argc, char **argv)
 {
 	const char *state = NULL, *rule = NULL, *limit = "20", *folder = NULL;
 	int as_json = 0, code;
+	enum job_state named;
 	int64_t n;
 	const struct option_spec specs[] = { { "state-is", 's', &state, NULL }, { "rule", 'r', &rule, NULL },
 		{ "limit", 'n', &limit, NULL }, { "state", 0, &folder, NULL }, { "json", 0, NULL, &as_json }, { 0 } };
 
 	if (options_parse(self, argc, argv, specs, NULL, 0, &code) < 0)
 		return code;
+	if (folder && job_state_parse(slice_of(folder), &named) == 0)
+		return command_usage(self, "--state is the server's state folder; jobs that are %s: --state-is %s", folder, folder);
 	if (slice_to_i64(slice_of(limit), 1, 200, &n) < 0)
 		return command_usage(self, "--limit takes a number from 1 to 200, not '%s'", limit);
 	CLEANUP(freep) char *path = xprintf("/api/v1/jobs?limit=%lld%s%s%s%s", (long long)n, state ? "&state=" : "",

@@ -16,8 +16,7 @@ struct replaying {
 
 static void tell(const struct replaying *p, int64_t id, json_t *answer)
 {
-	const json_t *matched = json_object_get(answer, "matched"), *m;
-	size_t i;
+	const json_t *matched = json_object_get(answer, "matched");
 
 	if (p->as_json) {
 		json_dumpf(answer, stdout, JSON_COMPACT);
@@ -29,10 +28,7 @@ static void tell(const struct replaying *p, int64_t id, json_t *answer)
 		printf("delivery %" PRId64 " would run %zu %s\n", id, json_array_size(matched), json_array_size(matched) == 1 ? "job" : "jobs");
 	else
 		printf("delivery %" PRId64 " again as %" PRId64 "\n", id, talk_integer(answer, "delivery"));
-	json_array_foreach(matched, i, m)
-		printf("  %-20s %s%s\n", talk_string(m, "rule"), talk_string(m, "cell"), talk_string(m, "url"));
-	json_array_foreach(json_object_get(answer, "not_matched"), i, m)
-		printf("  %-20s no: %s\n", talk_string(m, "rule"), talk_string(m, "because"));
+	talk_verdict(answer);
 }
 
 static int replay(struct replaying *p, int64_t id)

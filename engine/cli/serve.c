@@ -50,7 +50,7 @@ static size_t listeners(const struct ruleset *rs, const char *given, struct serv
 
 	if (given) {
 		int classes = LISTEN_HOOKS | (is_loopback(given) ? LISTEN_PAGES | LISTEN_TOPICS : 0);
-		if (classes == LISTEN_HOOKS)
+		if (classes == LISTEN_HOOKS && strchr(given, ':'))
 			fprintf(stderr, "pushrod serve: '%s' leaves this machine, so it takes hooks alone\n", given);
 		out[n++] = (struct serve_listen){ given, classes };
 		return n;

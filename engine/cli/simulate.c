@@ -314,9 +314,7 @@ static int hooks_url(const struct simulation *s, char **out, struct err *e)
 static int tell(const struct simulation *s, const struct client_response *r)
 {
 	json_t *answer = json_loadb(r->body.ptr ? r->body.ptr : "", r->body.len, 0, NULL);
-	const json_t *matched = json_object_get(answer, "matched"), *not_matched = json_object_get(answer, "not_matched"), *m;
-	size_t i;
-	int code = json_array_size(matched) ? EXIT_OK : EXIT_NO_MATCH;
+	int code = json_array_size(json_object_get(answer, "matched")) ? EXIT_OK : EXIT_NO_MATCH;
 
 	if (s->as_json) {
 		printf(SLICE_FMT "\n", SLICE_ARG(slice_trim(buf_slice(&r->body))));
@@ -324,13 +322,7 @@ static int tell(const struct simulation *s, const struct client_response *r)
 		talk_tame(answer);
 		printf("delivery %" PRId64 "%s\n", talk_integer(answer, "delivery"),
 		       json_is_true(json_object_get(answer, "duplicate")) ? " (a duplicate: these are the first one's jobs)" : "");
-		json_array_foreach(matched, i, m)
-			printf("  %-20s job %" PRId64 "  %s\n", talk_string(m, "rule"), talk_integer(m, "job"), talk_string(m, "url"));
-		json_array_foreach(not_matched, i, m)
-			printf("  %-20s no: %s\n", talk_string(m, "rule"), talk_string(m, "because"));
-		const char *note = talk_string(answer, "note");
-		if (*note)
-			printf("  %s\n", note);
+		talk_verdict(answer);
 	}
 	json_decref(answer);
 	return code;

@@ -71,6 +71,30 @@ int talk_json_body(const struct command *c, const char *named, const char *metho
 	return code;
 }
 
+void talk_verdict(const json_t *answer)
+{
+	const char *note = talk_string(answer, "note");
+	const json_t *m;
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "matched"), i, m) {
+		const char *cell = talk_string(m, "cell"), *state = talk_string(m, "state"), *reason = talk_string(m, "reason");
+		printf("  %-20s ", talk_string(m, "rule"));
+		if (talk_integer(m, "job"))
+			printf("job %" PRId64 "  ", talk_integer(m, "job"));
+		printf("%s%s%s\n", cell, *cell && *talk_string(m, "url") ? "  " : "", talk_string(m, "url"));
+		if (*state)
+			printf("  %-20s   %s%s%s\n", "", state, *reason ? ": " : "", reason);
+	}
+	json_array_foreach(json_object_get(answer, "not_matched"), i, m)
+		printf("  %-20s no: %s%s%s\n", talk_string(m, "rule"), talk_string(m, "cell"), *talk_string(m, "cell") ? ": " : "",
+		       talk_string(m, "because"));
+	json_array_foreach(json_object_get(answer, "notes"), i, m)
+		printf("  %-20s note: %s\n", talk_string(m, "rule"), talk_string(m, "note"));
+	if (*note)
+		printf("  %s\n", note);
+}
+
 int talk_exit_of_state(const char *state)
 {
 	enum job_state s;

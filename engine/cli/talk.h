@@ -15,6 +15,8 @@ int talk_json_body(const struct command *c, const char *named, const char *metho
 int talk_refused(const struct command *c, const struct client_response *r);
 int talk_unreachable(const struct command *c, const struct err *e);
 /* The exit code that a job's result stands for; JOB_RUNNING and other open states: EXIT_FAILED. */
+/* What a hook answers, as lines: the jobs with their cells, the rules that did not match, notes. Of a tamed answer. */
+void talk_verdict(const json_t *answer);
 int talk_exit_of_state(const char *state);
 const char *talk_string(const json_t *object, const char *key);          /* "" where absent */
 int64_t talk_integer(const json_t *object, const char *key);             /* 0 where absent */

@@ -45,18 +45,9 @@ static void add_escaped(struct slice s, struct buf *out)
 
 static void tell(json_t *answer)
 {
-	json_t *matched = json_object_get(answer, "matched"), *misses = json_object_get(answer, "not_matched"), *one;
-	size_t i;
-
 	talk_tame(answer);
-	const char *note = talk_string(answer, "note");
 	printf("delivery %lld\n", (long long)talk_integer(answer, "delivery"));
-	json_array_foreach(matched, i, one)
-		printf("  %s: job %lld  %s\n", talk_string(one, "rule"), (long long)talk_integer(one, "job"), talk_string(one, "url"));
-	json_array_foreach(misses, i, one)
-		printf("  %s does not match: %s\n", talk_string(one, "rule"), talk_string(one, "because"));
-	if (*note)
-		printf("  %s\n", note);
+	talk_verdict(answer);
 }
 
 static int run(const struct command *self, int argc, char **argv)

@@ -29,13 +29,19 @@ def test_init_makes_a_directory_that_checks_serves_and_fires():
     json.load(open(f"{site}/.luarc.json", encoding="utf-8"))
     assert f"pushrod serve {site}" in open(f"{site}/rules/hello.lua", encoding="utf-8").read(), "the comments name this directory"
     code, out, err = bare("check", site)
-    assert code == 0 and not err and "1 rules, 1 sources: ok" in out, (out, err)
+    assert code == 0 and not err and "1 rule, 1 source: ok" in out, (out, err)
     s = Server(start=False, args=["--listen", "127.0.0.1:0"])
     s.site = site
     s.env["PUSHROD_SECRET_GITHUB"] = ""         # its own file decides
     s.start()
     code, out, err = s.cli("simulate", "github", "push", "--site", site)
     assert code == 0 and "hello" in out, (code, out, err)
+    assert re.search(r"hello +job 1  http://", out), out
+    for args, want in ((["--since", "1h"], 1), (["--until", "1h"], 0), (["--since", "2026-01-01T00:00:00Z"], 1), (["--until", "2026-01-01T00:00:00Z"], 0)):
+        code, out, err = s.cli("deliveries", *args)
+        assert code == 0 and len(out.splitlines()) == want, (args, out, err)
+    code, out, err = s.cli("deliveries", "--since", "yesterday")
+    assert code == 2 and "such as 2h or 7d, or a moment such as 2026-11-30T08:00:00Z, not 'yesterday'" in err, err
     code, out, err = s.cli("watch")
     assert code == 0 and "a push to " in out and "succeeded" in out, (out, err)
 
@@ -67,6 +73,7 @@ def test_the_types_are_lua_and_the_schema_is_json():
     os.makedirs(f"{site}/plugins")
     with open(f"{site}/plugins/types.lua", "w", encoding="utf-8") as f:
         f.write(out)
+    os.mkdir(f"{site}/rules")
     assert code == 0 and bare("check", site)[0] == 0, "Lua reads the types"
     code, _, err = bare("schema", "--format", "yaml")
     assert code == 2 and "markdown, json or lua" in err, err
@@ -88,3 +95,29 @@ def test_the_pages_that_teach_are_right():
                 f.write(block)
         code, out, err = bare("check", site, "--without-secrets")
         assert code == 0 and not err, (page, err)
+
+
+def test_a_secret_whose_name_is_misspelt_is_told_with_the_one_that_is_there():
+    site = folder()
+    os.makedirs(f"{site}/secrets")
+    with open(f"{site}/pushrod.lua", "w", encoding="utf-8") as f:
+        f.write('source "g" { provider = "github", secret = secret "githbu-main" }\n')
+    with open(f"{site}/secrets/github-main", "w", encoding="utf-8") as f:
+        f.write("s")
+    os.chmod(f"{site}/secrets/github-main", 0o600)
+    code, _, err = bare("check", site)
+    assert code == 1 and "secret 'githbu-main' is nowhere: put it into " in err and "(mode 0600), or did you mean 'github-main'?" in err, err
+
+
+def test_a_folder_that_is_no_site_is_told_and_a_state_that_may_not_be_entered():
+    empty = folder()
+    for args in (["check", empty], ["serve", empty, "--listen", "127.0.0.1:0"], ["simulate", "github", "push", "--site", empty]):
+        code, out, err = bare(*args)
+        assert code == 1 and not out and f"'{empty}' has no pushrod.lua and no rules/" in err and "pushrod init" in err, (args, out, err)
+    assert os.listdir(empty) == []
+    os.chmod(empty, 0)
+    if not os.access(empty, os.X_OK):           # root enters anything
+        code, _, err = bare("status", "--state", empty)
+        assert code == 4 and "may not be entered by this user" in err, err
+    code, _, err = bare("jobs", "--state", "failed")
+    assert code == 2 and "--state-is failed" in err, err

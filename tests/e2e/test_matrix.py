@@ -1,6 +1,7 @@
 """What a rule makes of a match: cells of a matrix, events that are met once, requests from forks."""
 import json
 import os
+import re
 
 from lib import ROOT, Repository, Server, git
 
@@ -43,6 +44,10 @@ def test_each_cell_is_a_job_and_a_cell_that_does_not_run_says_why():
     assert s.job(jobs["ci", "cc=gcc part=web"])["cell"] == "cc=gcc part=web"
     code, out, _ = s.cli("jobs", "--rule", "ci")
     assert code == 0 and "ci cc=gcc part=web" in out, out
+    code, out, _ = s.cli("replay", "1", "--dry-run")
+    assert code == 0 and re.search(r"(?m)^  ci +cc=gcc part=web$", out) and re.search(r"(?m)^  ci +no: cc=clang part=api: paths: ", out), out
+    code, out, _ = s.cli("trigger", "product")
+    assert code == 0 and re.search(r"(?m)^  product +job \d+  cc=clang n=2  http://", out), out
 
 
 def test_I3_a_delivery_that_comes_twice_makes_each_cell_once():
