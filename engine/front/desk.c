@@ -119,7 +119,7 @@ void desk_free(struct desk *d)
 void desk_put_store(struct desk *d, struct store *store)
 {
 	d->store = store;
-	d->house = house_new(store, d->o.journals_dirfd, d->mail);
+	d->house = house_new(store, d->o.journals_dirfd, d->o.shelf, d->mail);
 	d->timetable = timetable_new(store, d->mail);
 }
 
@@ -131,6 +131,7 @@ void desk_put_edition(struct desk *d, struct edition *ed)
 		store_jobs_max(d->store, ruleset_config(ed->rules)->jobs_max);
 		store_listen(d->store, ruleset_listens_to(ed->rules, INNER_JOB), ruleset_listens_to(ed->rules, INNER_RULE));
 		timetable_put(d->timetable, ed);
+		house_put_edition(d->house, ed);
 	}
 	loops_put_edition(d->o.front, ed);
 }

@@ -113,6 +113,11 @@ void edition_unref(struct edition *ed)
 	free(ed);
 }
 
+int edition_is_alone(const struct edition *ed)
+{
+	return atomic_load(&ed->refs) == 1;
+}
+
 struct hook *edition_hook(struct edition *ed, struct slice path)
 {
 	const struct source *s = ruleset_source_by_path(ed->rules, path);

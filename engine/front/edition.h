@@ -44,6 +44,7 @@ struct edition {
 struct edition *edition_new(struct ruleset *rules, const struct addresses *at, const char *site_dir, const char *error);
 struct edition *edition_ref(struct edition *ed);
 void edition_unref(struct edition *ed);                 /* any thread; NULL is fine */
+int edition_is_alone(const struct edition *ed);         /* 1: the caller's is the last reference, and so stays the last */
 struct hook *edition_hook(struct edition *ed, struct slice path);      /* borrowed, or NULL */
 /* HOST as the header says it, with or without port and brackets; an absent header (no browser) is fine. */
 int edition_answers_to(const struct edition *ed, struct slice host);

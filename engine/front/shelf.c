@@ -62,6 +62,7 @@ static int put(struct shelf *s, struct slice bundle, struct ruleset *rs, struct 
 {
 	const char *name = ruleset_sha256(rs);
 
+	/* a file under this name is whole, and was synced with its folder: it was renamed to it */
 	if (faccessat(s->folder_dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
 	    file_write_durable(s->folder_dirfd, name, bundle, 0600, e) < 0)
 		return err_wrap(e, "rulesets");
@@ -142,4 +143,24 @@ struct ruleset *shelf_find(struct shelf *s, const char *sha256, struct err *e)
 	}
 	keep_at_hand(s, ruleset_ref(rs));
 	return rs;
+}
+
+enum shelf_name shelf_name_is(const char *name)
+{
+	struct slice whole = slice_of(name);
+
+	if (is_sha256(name))
+		return SHELF_RULESET;
+	return slice_ends(whole, SLICE(".tmp")) && whole.len > 65 && name[64] == '.' &&
+	       strspn(name, "0123456789abcdef") == 64 ? SHELF_TORN : SHELF_FOREIGN;
+}
+
+int shelf_folder(const struct shelf *s)
+{
+	return s->folder_dirfd;
+}
+
+int shelf_drop(struct shelf *s, const char *name)
+{
+	return unlinkat(s->folder_dirfd, name, 0);
 }

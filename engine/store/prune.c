@@ -53,6 +53,8 @@ static enum db_rc drop_delivery(struct writer *w, int64_t delivery, int64_t *byt
 	rc = db_run(&w->db, SQL_FACET_DROP, VALUES(INT(delivery)));
 	if (rc == DB_OK)
 		rc = db_run(&w->db, SQL_RULESET_LEAVE, VALUES(INT(delivery)));
+	if (rc == DB_OK)
+		rc = db_run(&w->db, SQL_RULESET_DROP, VALUES(INT(delivery)));
 	return rc == DB_OK ? db_run(&w->db, SQL_DELIVERY_DROP, VALUES(INT(delivery))) : rc;
 }
 

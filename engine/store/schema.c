@@ -6,7 +6,7 @@
  *             that held the highest ones are long gone.
  *   delivery  narrow columns first: a list never reads the wide ones behind them (event, headers, why).
  *   facet     of each delivery what lists are filtered by, and what it repeats: so narrow that a walk over many is cheap.
- *   ruleset   how many deliveries name it: at none its file may go.
+ *   ruleset   how many deliveries name it. At none the row goes, and then the file may (front/house.c).
  *   body      apart, so that the budget of bodies can be kept without touching the delivery.
  *   job       (delivery, rule, rerun) is unique: I3. `rule` is a row of (name, file, cell).
  *   once      the first job of (rule, key), and how long it is remembered; that job may be gone before it.

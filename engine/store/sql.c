@@ -167,6 +167,7 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_FACET_DROP] = "DELETE FROM facet WHERE delivery=?1",
 	[SQL_RULESET_LEAVE] =
 		"UPDATE ruleset SET deliveries=deliveries-1 WHERE sha=(SELECT ruleset FROM delivery WHERE id=?1)",
+	[SQL_RULESET_DROP] = "DELETE FROM ruleset WHERE deliveries=0 AND sha=(SELECT ruleset FROM delivery WHERE id=?1)",
 	[SQL_DELIVERY_DROP] = "DELETE FROM delivery WHERE id=?1",
 	[SQL_HAS_JOBS] = "SELECT 1 FROM job WHERE delivery=?1 LIMIT 1",
 	[SQL_HAS_OPEN_JOBS] = "SELECT 1 FROM job WHERE delivery=?1 AND state<=4 LIMIT 1",
