@@ -108,9 +108,10 @@ function secret(name) end
 ---@field file_urls? boolean allow checkout from repositories on this machine
 
 ---@class pushrod.config.keep
----@field deliveries? string how long a delivery stays listed
----@field bodies? string how much of their bodies is kept
+---@field deliveries? string how long a delivery stays listed; longer, without its body, while a job of it is
+---@field bodies? string how much of their bodies is kept: past it the oldest go, save those that an open job needs
 ---@field jobs? string how long a finished job and its log stay
+---@field failed_workspaces? string how long the workspace of a failed job stays to be looked at; it goes at the end of the next job after that. All others go with their job
 
 ---@class pushrod.source
 ---@field provider? string who sends, and so how it is verified and read

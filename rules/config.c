@@ -20,6 +20,7 @@ void config_default(struct config *c)
 		.jobs_max = 8, .job_timeout_ms = 3600 * 1000, .job_memory_bytes = 4LL << 30,
 		.job_log_bytes = 256 << 20, .job_processes = 512,
 		.keep_deliveries_ms = 30 * DAY_MS, .keep_bodies_bytes = 2LL << 30, .keep_jobs_ms = 90 * DAY_MS,
+		.keep_failed_workspaces_ms = 2 * DAY_MS,
 	};
 }
 
@@ -143,7 +144,8 @@ static int keep_compile(struct compiler *c, const struct node *keep)
 {
 	struct config *to = &c->rs->config;
 	return get_duration(c, keep, "deliveries", &to->keep_deliveries_ms) |
-	       get_size(c, keep, "bodies", &to->keep_bodies_bytes) | get_duration(c, keep, "jobs", &to->keep_jobs_ms);
+	       get_size(c, keep, "bodies", &to->keep_bodies_bytes) | get_duration(c, keep, "jobs", &to->keep_jobs_ms) |
+	       get_duration(c, keep, "failed_workspaces", &to->keep_failed_workspaces_ms);
 }
 
 int config_compile(struct compiler *c, const struct node *value)

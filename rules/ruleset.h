@@ -41,6 +41,7 @@ struct config {
 	size_t n_roots;
 	int allow_file_urls;                    /* jobs = { file_urls = true }: checkout from file:// */
 	int64_t keep_deliveries_ms, keep_bodies_bytes, keep_jobs_ms;    /* 30 d, 2 GiB, 90 d */
+	int64_t keep_failed_workspaces_ms;      /* 2 d */
 };
 const struct config *ruleset_config(const struct ruleset *rs);
 

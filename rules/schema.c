@@ -50,9 +50,13 @@ static const struct schema_key jobs_keys[] = {
 static const struct schema_table jobs_table = { KEYS(jobs_keys) };
 
 static const struct schema_key keep_keys[] = {
-	{ "deliveries", TYPES(DURATION(60 * SECOND, YEARS)), 0, "how long a delivery stays listed", "\"30d\"" },
-	{ "bodies", TYPES(SIZE(1 << 20)), 0, "how much of their bodies is kept", "\"2GiB\"" },
+	{ "deliveries", TYPES(DURATION(60 * SECOND, YEARS)), 0, "how long a delivery stays listed; longer, without its body, while a job "
+	  "of it is", "\"30d\"" },
+	{ "bodies", TYPES(SIZE(1 << 20)), 0, "how much of their bodies is kept: past it the oldest go, save those that an open job needs",
+	  "\"2GiB\"" },
 	{ "jobs", TYPES(DURATION(60 * SECOND, YEARS)), 0, "how long a finished job and its log stay", "\"90d\"" },
+	{ "failed_workspaces", TYPES(DURATION(60 * SECOND, YEARS)), 0, "how long the workspace of a failed job stays to be looked at; "
+	  "it goes at the end of the next job after that. All others go with their job", "\"2d\"" },
 };
 static const struct schema_table keep_table = { KEYS(keep_keys) };
 

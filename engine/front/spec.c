@@ -60,8 +60,9 @@ static int add_secrets(struct buf *out, const struct rule *rule, enum job_trust 
 /* A root that is not absolute lies in the site's directory. */
 static void add_limits(struct buf *out, const struct config *limits, const char *site_dir)
 {
-	buf_addf(out, ",\"memory_bytes\":%" PRId64 ",\"processes\":%d,\"log_bytes\":%" PRId64 ",\"file_urls\":%s,\"roots\":[",
-		 limits->job_memory_bytes, limits->job_processes, limits->job_log_bytes, limits->allow_file_urls ? "true" : "false");
+	buf_addf(out, ",\"memory_bytes\":%" PRId64 ",\"processes\":%d,\"log_bytes\":%" PRId64 ",\"workspace_kept_ms\":%" PRId64
+		 ",\"file_urls\":%s,\"roots\":[", limits->job_memory_bytes, limits->job_processes, limits->job_log_bytes,
+		 limits->keep_failed_workspaces_ms, limits->allow_file_urls ? "true" : "false");
 	for (size_t i = 0; i < limits->n_roots; i++) {
 		if (i)
 			buf_addc(out, ',');

@@ -29,7 +29,7 @@ int workspace_make(struct attempt *a, struct err *e)
 	return 0;
 }
 
-static int is_left_behind(int workspaces, const char *name)
+static int is_left_behind(int workspaces, const char *name, int64_t kept_ms)
 {
 	int64_t job;
 	int attempt;
@@ -38,7 +38,7 @@ static int is_left_behind(int workspaces, const char *name)
 	if (journal_name_parse(slice_of(name), &job, &attempt) < 0)
 		return 0;
 	CLEANUP(fd_closep) int fd = openat(workspaces, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd >= 0 && fstat(fd, &st) == 0 && wall_ms() - (int64_t)st.st_mtim.tv_sec * 1000 > WORKSPACE_KEPT_MS &&
+	return fd >= 0 && fstat(fd, &st) == 0 && wall_ms() - (int64_t)st.st_mtim.tv_sec * 1000 > kept_ms &&
 	       flock(fd, LOCK_EX | LOCK_NB) == 0;
 }
 
@@ -46,10 +46,11 @@ void workspace_sweep(const struct attempt *a)
 {
 	CLEANUP(freep) char *path = xprintf("%s/workspaces", attempt_text(a, "state"));
 	DIR *d = opendir(path);
+	int64_t kept_ms = attempt_number(a, "workspace_kept_ms");
 	struct dirent *entry;
 
 	while (d && (entry = readdir(d)))
-		if (is_left_behind(dirfd(d), entry->d_name))
+		if (is_left_behind(dirfd(d), entry->d_name, kept_ms))
 			remove_below(dirfd(d), entry->d_name);
 	if (d)
 		closedir(d);

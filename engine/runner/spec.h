@@ -11,7 +11,7 @@
  *  "limited":false,                 a stranger's event: no secrets, and refused where its steps could not be confined
  *  "secrets":{"name":"value"},     those that the rule names, and no other
  *  "timeout_ms":3600000, "memory_bytes":…, "processes":512, "log_bytes":…, "file_bytes":…, "cpu_seconds":…,
- *  "roots":["/srv/www"], "file_urls":false,
+ *  "roots":["/srv/www"], "file_urls":false, "workspace_kept_ms":…,
  *  "state":"/abs/state",           workspaces/<job>.<attempt>, mirrors/ and tmp lie below it
  *  "site":"/abs/site"}             where relative targets of publish lie; roots are absolute
  */

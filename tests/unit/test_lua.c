@@ -489,6 +489,21 @@ Test(I12, workspaces_of_failed_jobs_go_after_two_days_but_never_one_that_is_in_u
 	trial_end(&t);
 }
 
+Test(I12, workspaces_of_failed_jobs_go_after_the_time_that_is_set_for_them)
+{
+	struct trial t;
+	trial_begin(&t);
+	trial_sh(t.folder, "mkdir -p state/workspaces/1.1/tmp state/workspaces/2.1; cd state/workspaces;"
+		 " touch -d '2 hours ago' 1.1; touch -d '30 minutes ago' 2.1");
+	t.more = "\"plan\":{},\"workspace_kept_ms\":3600000,";
+	trial_run(&t, RULE("job:log('fine')"));
+	cr_assert_eq(t.state, JOB_SUCCEEDED);
+	cr_assert_not(is_there(&t, "state/workspaces/1.1"));
+	cr_assert(is_there(&t, "state/workspaces/2.1"));
+	cr_assert_not(is_there(&t, "state/workspaces/7.1"), "its own goes with it");
+	trial_end(&t);
+}
+
 /* ---- a stranger's event ---- */
 
 /* From here on this process and its children have a kernel without Landlock. */

@@ -22,6 +22,7 @@ Test(ruleset, settings_have_the_documented_defaults)
 	cr_assert_eq(c->keep_deliveries_ms, 30LL * 24 * 3600 * 1000);
 	cr_assert_eq(c->keep_bodies_bytes, 2LL << 30);
 	cr_assert_eq(c->keep_jobs_ms, 90LL * 24 * 3600 * 1000);
+	cr_assert_eq(c->keep_failed_workspaces_ms, 2LL * 24 * 3600 * 1000);
 	cr_assert_null(c->url);
 	cr_assert_not(c->allow_file_urls);
 	cr_assert_eq(strlen(ruleset_sha256(rs)), 64);
@@ -35,7 +36,7 @@ Test(ruleset, settings_are_taken_as_written)
 		"{'url':'https://ci.example.org',"
 		" 'listen':[{'#':['0.0.0.0:8443'],'serve':['hooks']},'127.0.0.1:80',{'#':['127.0.0.1:8787'],'serve':['pages','topics']}],"
 		" 'jobs':{'max':3,'timeout':'90s','memory':'1GiB','log':'1MiB','roots':['/srv/www','www'],'file_urls':true},"
-		" 'keep':{'deliveries':'1d','bodies':'64MiB','jobs':'2d'}}");
+		" 'keep':{'deliveries':'1d','bodies':'64MiB','jobs':'2d','failed_workspaces':'90m'}}");
 	const struct config *c = ruleset_config(rs);
 
 	cr_assert_str_eq(c->url, "https://ci.example.org");
@@ -52,6 +53,8 @@ Test(ruleset, settings_are_taken_as_written)
 	cr_assert(c->allow_file_urls);
 	cr_assert_eq(c->keep_deliveries_ms, 86400 * 1000);
 	cr_assert_eq(c->keep_bodies_bytes, 64 << 20);
+	cr_assert_eq(c->keep_jobs_ms, 2 * 86400 * 1000);
+	cr_assert_eq(c->keep_failed_workspaces_ms, 90 * 60 * 1000);
 	ruleset_unref(rs);
 	no_leaks();
 }

@@ -83,6 +83,8 @@ TRIAL void trial_spec(const struct trial *t, const char *lua, struct buf *out)
 	buf_adds(out, t->more ? t->more : "\"plan\":{},");
 	if (!t->more || !strstr(t->more, "\"event\""))
 		buf_adds(out, "\"event\":{\"event\":\"push\",\"branch\":\"main\",\"sha\":\"0000000000000000000000000000000000000000\"},");
+	if (!t->more || !strstr(t->more, "\"workspace_kept_ms\""))
+		buf_adds(out, "\"workspace_kept_ms\":172800000,");
 	if (!t->more || !strstr(t->more, "\"file_urls\""))
 		buf_adds(out, "\"file_urls\":true,");
 	buf_adds(out, "\"source_text\":");
