@@ -33,6 +33,7 @@ struct arm_item {
 	const char *file, *rule, *text; /* borrowed by the request; another text is another schedule */
 	int64_t since_ms;               /* out: what is later has not been settled; for a new schedule it is now */
 };
+#define SCHEDULE_RESTS_MS (INT64_C(30) * 24 * 3600 * 1000)     /* then it is forgotten, with the moments at which it fired */
 struct arm {                            /* the schedules in force; all others rest, and begin anew when they come back */
 	struct mail mail;
 	struct mailbox *reply_to;

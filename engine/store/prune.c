@@ -7,7 +7,11 @@
  *
  * A delivery stays while a job names it: past its age it loses its body, and it goes with its last job. The walk over
  * the deliveries therefore goes on where the last one ended, and does not look again at those that wait for their jobs.
- * A body that an open job still needs is never dropped. */
+ * A body that an open job still needs is never dropped.
+ *
+ * A schedule whose rule is gone rests: its row says which moments were taken, should the rule come back (I10). A schedule that
+ * comes back begins at that time, so only a clock that was set back could name one of them again. When all of them are
+ * SCHEDULE_RESTS_MS ago the row goes. */
 #include "store/prune.h"
 
 #include <stdlib.h>
@@ -244,6 +248,20 @@ static enum db_rc once_piece(struct writer *w, struct prune *p)
 	return rc;
 }
 
+/* One at a time: with it go up to some thousand moments. */
+static enum db_rc schedules_piece(struct writer *w, struct prune *p)
+{
+	int64_t id;
+	enum db_rc rc = db_int(&w->db, SQL_RESTING_SCHEDULE, VALUES(INT(p->now_ms - SCHEDULE_RESTS_MS)), &id);
+
+	if (rc != DB_ROW) {
+		next_phase(p);
+		return rc;
+	}
+	rc = db_run(&w->db, SQL_INSTANTS_DROP, VALUES(INT(id), INT(INT64_MAX)));
+	return rc == DB_OK ? db_run(&w->db, SQL_SCHEDULE_DROP, VALUES(INT(id))) : rc;
+}
+
 enum db_rc prune_piece(struct writer *w, struct prune *p)
 {
 	p->n_gone = 0;
@@ -265,6 +283,7 @@ enum db_rc prune_piece(struct writer *w, struct prune *p)
 	case PRUNE_QUEUES: return queues_piece(w, p);
 	case PRUNE_APPROVALS: return approvals_piece(w, p);
 	case PRUNE_ONCE: return once_piece(w, p);
+	case PRUNE_SCHEDULES: return schedules_piece(w, p);
 	case PRUNE_DONE: break;
 	}
 	return DB_OK;

@@ -2,7 +2,7 @@
 #pragma once
 #include "store/write.h"
 
-enum prune_phase { PRUNE_JOBS, PRUNE_DELIVERIES, PRUNE_BODIES, PRUNE_QUEUES, PRUNE_APPROVALS, PRUNE_ONCE, PRUNE_DONE };
+enum prune_phase { PRUNE_JOBS, PRUNE_DELIVERIES, PRUNE_BODIES, PRUNE_QUEUES, PRUNE_APPROVALS, PRUNE_ONCE, PRUNE_SCHEDULES, PRUNE_DONE };
 
 struct prune {
 	struct keep keep;

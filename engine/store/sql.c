@@ -175,6 +175,10 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_OLD_APPROVALS] = "SELECT id, queued_ms FROM job WHERE state=3 AND state<>5 AND id>?1 ORDER BY id LIMIT ?2",
 	[SQL_ONCE_FORGET] =
 		"DELETE FROM once WHERE (rule, key) IN (SELECT rule, key FROM once WHERE until_ms<=?1 LIMIT ?2)",
+	[SQL_RESTING_SCHEDULE] =
+		"SELECT id FROM schedule s WHERE is_armed=0 AND since_ms<?1 AND NOT EXISTS(SELECT 1 FROM instant WHERE schedule=s.id AND"
+		" at_ms>=?1) LIMIT 1",
+	[SQL_SCHEDULE_DROP] = "DELETE FROM schedule WHERE id=?1",
 	[SQL_QUEUE_DROP] = "DELETE FROM queue WHERE id=?1",
 };
 

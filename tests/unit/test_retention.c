@@ -242,3 +242,63 @@ Test(retention, a_rule_set_is_counted_for_as_long_as_a_delivery_names_it)
 	cr_expect_eq(count("SELECT count(*)=1 AND min(sha)='abc123' AND min(deliveries)=1 FROM ruleset"), 1);
 	tear_down();
 }
+
+/* ---- schedules ---- */
+
+static int64_t arm(const char *rule)
+{
+	struct arm_item item = { .file = "rules/a.lua", .rule = rule, .text = "0 3 * * * UTC" };
+	struct arm a = { .reply_to = kit.replies, .items = &item, .n = 1 };
+
+	store_arm(kit.store, &a);
+	cr_assert_eq(kit_reply(&kit), &a.mail);
+	cr_assert_eq(a.outcome, STORE_OK);
+	return item.since_ms;
+}
+
+static enum store_outcome fire(const char *rule, int64_t at_ms)
+{
+	CLEANUP(freep) char *key = xprintf("%s@%lld", rule, (long long)at_ms);
+	struct submit *s = kit_push(&kit, key, 0);
+
+	s->cron_file = "rules/a.lua";
+	s->cron_rule = rule;
+	s->cron_ms = s->cron_through_ms = at_ms;
+	enum store_outcome outcome = kit_submit(&kit, s);
+	submit_free(s);
+	return outcome;
+}
+
+Test(retention, a_schedule_is_forgotten_once_its_rule_and_all_its_moments_are_long_gone)
+{
+	set_up();
+	kit_close(&kit);
+	exec("INSERT INTO schedule(id, file, rule, text, since_ms, floor_ms, seen, is_armed) VALUES"
+	     "(1, 'rules/a.lua', 'exact', '0 3 * * * UTC', 1, -1, 1, 0), (2, 'rules/a.lua', 'past', '0 3 * * * UTC', 1, -1, 1, 0),"
+	     "(3, 'rules/a.lua', 'armed', '0 3 * * * UTC', 1, -1, 2, 1),"
+	     "(4, 'rules/a.lua', 'settled', '0 3 * * * UTC', 1800000000000-30*86400000, -1, 1, 0);"
+	     "INSERT INTO instant VALUES(1, 5), (1, 1800000000000-30*86400000), (2, 5), (2, 1800000000000-30*86400000-1), (3, 5)");
+	kit_open(&kit, 8);
+	prune((struct keep){ 0 });
+	cr_expect_eq(count("SELECT count(*) FROM schedule"), 3);
+	cr_expect_eq(count("SELECT count(*) FROM schedule WHERE rule='past'"), 0);
+	cr_expect_eq(count("SELECT count(*) FROM instant"), 3);
+	tear_down();
+}
+
+Test(retention, I10_a_rule_that_comes_back_fires_for_no_moment_twice_and_catches_up_with_none)
+{
+	int64_t before = wall_ms(), fired = before - 1000;
+
+	set_up();
+	arm("nightly");
+	cr_assert_eq(fire("nightly", fired), STORE_OK);
+	arm("another");                         /* nightly is gone */
+	kit_close(&kit);
+	exec("UPDATE schedule SET since_ms=1; DELETE FROM facet; DELETE FROM body; DELETE FROM delivery");
+	kit_open(&kit, 8);
+	store_prune(kit.store, &(struct keep){ 0 }, NULL, NULL);
+	cr_expect_geq(arm("nightly"), before, "what it missed while it was gone, it missed");
+	cr_expect_eq(fire("nightly", fired), STORE_DUPLICATE, "though nothing is kept of that delivery");
+	tear_down();
+}
