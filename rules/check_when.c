@@ -397,12 +397,21 @@ static void check_reachable(struct checker *c, const struct node_member *m, int 
 		   "no event of `on` has the field '%s': this never holds%s", field_name((enum field_id)field), check_instead(c, field, -1));
 }
 
+/* Of some source. */
+static int is_kept(const struct checker *c, struct slice header)
+{
+	for (size_t i = 0; i < c->ctx->n_sources; i++)
+		if (header_is_kept(c->ctx->sources[i].provider, header))
+			return 1;
+	return c->ctx->n_sources == 0 && header_is_kept(NULL, header);
+}
+
 /* Headers that may hold a secret are not kept, and rules do not see them. */
 static void check_header(struct checker *c, const struct node_member *m)
 {
 	if (m->key.len == 0 || m->key.len > PLACE_MAX_BYTES - 4)
 		check_say_key(c, m, "E121", "a header's name has 1 to %d bytes", PLACE_MAX_BYTES - 4);
-	else if (!header_is_kept(m->key))
+	else if (!is_kept(c, m->key))
 		check_warn(c, &(struct node){ .line = m->line, .col = m->col }, "W127",
 			   "header '" SLICE_FMT "' may hold a secret and is not kept: this never holds", SLICE_ARG(m->key));
 }

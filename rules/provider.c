@@ -521,6 +521,39 @@ struct slice provider_hello_method(const struct provider *p)
 	return p->hello.method;
 }
 
+static int reads(const struct sources *s, enum origin origin, struct slice name)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->list[i].origin == origin &&
+		    (origin == FROM_HEADER ? slice_ieq(s->list[i].name, name) : slice_eq(s->list[i].name, name)))
+			return 1;
+	return 0;
+}
+
+static enum provider_use use_of(const struct provider *p, enum origin origin, struct slice name)
+{
+	const struct sources *tell[] = { &p->event, &p->action, &p->msgid };
+	int is_told = 0;
+
+	if (reads(&p->sig, origin, name))
+		return PROVIDER_PROVES;
+	for (size_t i = 0; i < COUNT(tell); i++)
+		is_told |= reads(tell[i], origin, name);
+	for (size_t i = 0; i < p->n_delivery; i++)
+		is_told |= reads(&p->delivery[i], origin, name);
+	return is_told ? PROVIDER_TELLS : PROVIDER_UNREAD;
+}
+
+enum provider_use provider_reads_header(const struct provider *p, struct slice name)
+{
+	return use_of(p, FROM_HEADER, name);
+}
+
+enum provider_use provider_reads_query(const struct provider *p, struct slice name)
+{
+	return use_of(p, FROM_QUERY, name);
+}
+
 int provider_signs_id(const struct provider *p)
 {
 	return p->id_in_mac;

@@ -27,6 +27,11 @@ int provider_retries(const struct provider *p);                 /* 1: the sender
 int provider_answer_status(const struct provider *p);
 /* "OPTIONS" where the sender's handshake comes so; empty where all comes as a POST. Borrowed from P. */
 struct slice provider_hello_method(const struct provider *p);
+/* What P reads a header for, or an item of the query; NAME of a header in any case. PROVES: where its signature or token stands,
+ * whatever else it is. TELLS: event, action, delivery id. */
+enum provider_use { PROVIDER_UNREAD, PROVIDER_TELLS, PROVIDER_PROVES };
+enum provider_use provider_reads_header(const struct provider *p, struct slice name);
+enum provider_use provider_reads_query(const struct provider *p, struct slice name);
 /* 1: the delivery id is part of what is signed. 0: who has seen one delivery can send its body again under another id. */
 int provider_signs_id(const struct provider *p);
 

@@ -98,7 +98,7 @@ static const char *header_value(struct hook_action *a, const char *name)
 {
 	CLEANUP(buf_fini) struct buf out = BUF(1 << 16), lower = BUF(1 << 16);
 
-	if (!header_is_kept(slice_of(name))) {
+	if (!header_is_kept(NULL, slice_of(name))) {
 		hook_note(a->notes, a->arena, "header '%s': it may hold a secret and is not handed to jobs; its value is empty", name);
 		return "nil";
 	}

@@ -204,7 +204,7 @@ static int subject_of(struct hook_rule *h, json_t *parameter, const char *type, 
 		*key = hook_path(name, h->arena);
 		return **key != '\0';
 	}
-	if (!strcmp(source, "header") && header_is_kept(slice_of(name))) {
+	if (!strcmp(source, "header") && header_is_kept(NULL, slice_of(name))) {
 		*table = "header";
 		*key = lower(name, h->arena);
 		return 1;
@@ -472,7 +472,7 @@ static int take_proof(struct hook_rule *h, json_t *match, struct hook_auth *out)
 	if (strcmp(type, "value") != 0)
 		return 0;
 	if (is_header)
-		return header_is_kept(slice_of(name)) ? 0 : 2;
+		return header_is_kept(NULL, slice_of(name)) ? 0 : 2;
 	return is_secretive ? 1 : 0;
 }
 

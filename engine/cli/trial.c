@@ -136,7 +136,11 @@ static int reach(const struct ruleset *rs, const struct fixture *f, struct trial
 		return err_set(e, ERR_INPUT, "the server takes JSON and forms; of this content-type it takes none (415)");
 	if (identify(t, f, &view, e) < 0)
 		return -1;
-	headers_json(headers, view.n_headers, HEADERS_KEPT_MAX, &t->headers_json);
+	headers_json(p, headers, view.n_headers, HEADERS_KEPT_MAX, &t->headers_json);
+	struct buf query = BUF(view.query.len + 1);
+	query_kept(p, view.query, &query);
+	free(t->query);
+	t->query = buf_take(&query);
 	return match(t, rs, f, e);
 }
 

@@ -302,16 +302,18 @@ static int identify(struct arrival *a)
 
 static int match(struct arrival *a)
 {
-	struct buf headers = BUF(HEADERS_KEPT_MAX + 4096);
+	const struct provider *p = source_provider(a->hook->source);
+	struct buf headers = BUF(HEADERS_KEPT_MAX + 4096), query = BUF(a->view.query.len + 1);
 	struct err e = { 0 };
 
-	headers_json(a->headers, a->view.n_headers, HEADERS_KEPT_MAX, &headers);
+	headers_json(p, a->headers, a->view.n_headers, HEADERS_KEPT_MAX, &headers);
 	a->submit->headers_json = buf_take(&headers);
-	a->submit->query = slice_dup(a->view.query);
+	query_kept(p, a->view.query, &query);
+	a->submit->query = buf_take(&query);
 	struct slice json = a->identity.json.len ? buf_slice(&a->identity.json) : a->view.body;
 	const struct delivery_view d = { .source = a->hook->source, .event = slice_of(a->identity.event),
 		.action = slice_of(a->identity.action), .json = json, .headers_json = slice_of(a->submit->headers_json),
-		.query = a->view.query, .delivery_key = a->identity.delivery_key, .received_ms = a->submit->received_ms };
+		.query = slice_of(a->submit->query), .delivery_key = a->identity.delivery_key, .received_ms = a->submit->received_ms };
 	if (verdict_make(a->edition->rules, &d, a->submit, &a->verdict, &e) == 0)
 		return 0;
 	log_refusal(a->hook, 400, e.msg);

@@ -320,6 +320,25 @@ def test_no_provider_accepts_another_secrets_signature():
         assert stored(s, provider) == 0
 
 
+def test_I11_what_proves_a_sender_is_not_kept():
+    s = senders()
+    proofs = {}
+    for provider in ("gitlab", "docker-hub", "cloudevents", "bearer", "basic", "github"):
+        r = Request(s, provider, samples_of(provider)[0])
+        assert r.send() == r.scheme.accepted, (provider, r.answer)
+        proofs[provider] = [v.split(" ")[-1] for v in r.proof.values()] + [r.key] + ([r.query.split("=")[1]] if r.query else [])
+        told = s.get(f"/api/v1/deliveries/{s.get(f'/api/v1/deliveries?source={provider}')['deliveries'][0]['id']}")
+        for proof in proofs[provider]:
+            assert proof not in json.dumps(told), (provider, proof, told)
+    s.stop()
+    for name in os.listdir(s.state):
+        if name.startswith("pushrod.db"):
+            with open(os.path.join(s.state, name), "rb") as f:
+                bytes_ = f.read()
+            for provider, proof in ((p, x) for p, list_ in proofs.items() for x in list_):
+                assert proof.encode() not in bytes_, (provider, proof, name)
+
+
 def test_simulate_sends_samples_of_every_provider():
     s = senders()
     key = os.path.join(s.home, "private")
@@ -480,6 +499,35 @@ def test_a_provider_of_ones_own_works_as_those_that_are_shipped():
     assert "plugins/providers/farm.lua:4:" in text and "undefined name 'singed', did you mean 'signed'" in text, text
     s.write("plugins/providers/farm.lua", OWN.replace('provider "farm"', 'provider "ranch"'))
     assert "this file is that of provider \"farm\"" in "".join(s.cli("check", s.site)[1:])
+
+
+TELLING = """
+provider "farm" {
+  kind = "token", sig = "header:X-Shared-Key|query:key", event = "header:X-Event-Secret", delivery = "header:X-Delivery-Token", id_in_mac = false,
+  events = { built = "release.published" },
+}
+"""
+
+
+def test_what_tells_deliveries_apart_is_kept_whatever_its_name_and_the_proof_is_not():
+    rules = '''rule "built" { on = "release", when = { header = { ["x-delivery-token"] = "d-*" }, query = { a = "1" } }, steps = { { "x", sh = "true" } } }
+rule "proof" { on = "release", when = { header = { ["x-shared-key"] = { exists = true } } }, steps = { { "x", sh = "true" } } }
+rule "query" { on = "release", when = { query = { key = { exists = true } } }, steps = { { "x", sh = "true" } } }
+'''
+    s = site({"farm": ("farm", "the shared key")}, rules, **{"plugins/providers/farm.lua": TELLING})
+    told = {"Content-Type": "application/json", "X-Event-Secret": "built", "X-Delivery-Token": "d-1", "X-Other-Token": "no"}
+    status, _, answer = s.request("POST", "/hooks/farm?a=1", b"{}", {**told, "X-Shared-Key": "the shared key"})
+    assert status == 202 and [m["rule"] for m in json.loads(answer)["matched"]] == ["built"], answer
+    status, _, answer = s.request("POST", "/hooks/farm?a=1&k%65y=the%20shared+key&b=2", b"{}", {**told, "X-Delivery-Token": "d-2"})
+    assert status == 202 and [m["rule"] for m in json.loads(answer)["matched"]] == ["built"], answer
+    for n, query in ((1, "a=1"), (2, "a=1&b=2")):
+        kept = s.get(f"/api/v1/deliveries/{n}")
+        assert kept["headers"]["x-delivery-token"] == f"d-{n}" and kept["headers"]["x-event-secret"] == "built", kept
+        assert kept["query"] == query and not {"x-shared-key", "x-other-token"} & set(kept["headers"]), kept
+    code, out, err = s.cli("check", s.site, env=s.secrets)
+    assert "rules/r.lua:2:" in out + err and "x-delivery-token" not in out + err, out + err
+    code, out, err = s.cli("explain", "1")
+    assert "release" in out, out + err
 
 
 def test_a_file_of_a_shipped_providers_name_takes_its_place_and_one_may_be_like_another():

@@ -169,7 +169,7 @@ static void expect_same_from_what_is_kept(const struct provider *p, struct reque
 	size_t n = 0;
 
 	for (size_t i = 0; i < v.n_headers; i++)
-		if (header_is_kept(v.headers[i].name))
+		if (header_is_kept(p, v.headers[i].name))
 			kept[n++] = v.headers[i];
 	v.headers = kept;
 	v.n_headers = n;
