@@ -478,10 +478,9 @@ static void check_step(struct checker *c, const struct node *n)
 {
 	int has_sh = node_get(n, "sh") != NULL, has_exec = node_get(n, "exec") != NULL;
 
+	check_step_texts(c, n);
 	if (has_sh && has_exec)
 		check_say(c, n, "E109", "this step has both sh and exec: it can do only one");
-	else if (has_sh && node_get(n, "sh")->kind == NODE_STRING)
-		check_foreign_template(c, node_get(n, "sh"));
 	else if (!has_sh && !has_exec)
 		check_say(c, n, "E109", "this step does nothing: give it sh = \"…\" or exec = { … }");
 }

@@ -448,7 +448,7 @@ void check_template(struct checker *c, const struct node *text)
 {
 	struct slice rest = text->text, part;
 
-	check_foreign_template(c, text);
+	check_braces(c, text);
 	for (;;)
 		switch (template_next(&rest, &part)) {
 		case TEMPLATE_END:

@@ -1,5 +1,5 @@
 /* rules/check_foreign.c - words of GitHub Actions, Woodpecker and their like, and what they are called here: too far from ours for
- * did_you_mean, and what people write first. Patterns and templates of theirs, which are no mistake as such and never match. */
+ * did_you_mean, and what people write first. Patterns of theirs, which are no mistake as such and never match. */
 #include <string.h>
 
 #include "rules/checker.h"
@@ -140,11 +140,4 @@ void check_foreign_pattern(struct checker *c, int field, const struct node *n)
 		check_warn(c, n, "W131", "repo is the owner and the name, as \"acme/app\", and no address");
 	else if (field == FIELD_PATHS)
 		check_path_pattern(c, n);
-}
-
-void check_foreign_template(struct checker *c, const struct node *text)
-{
-	if (slice_find(text->text, SLICE("${{")) >= 0)
-		check_warn(c, text, "W132", "${{ … }} is not filled in here: an event's field is {branch} in a value of env, $NAME in the script; a secret "
-			   "is job:secret \"name\" in run");
 }

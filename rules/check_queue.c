@@ -39,10 +39,10 @@ void check_queue_name(struct checker *c, const struct node *name)
 	if (queue_find(c, name->text) || c->ctx->sources_unknown)
 		return;
 	if ((near = queue_near(c, name->text)))
-		check_say(c, name, "E131", "pushrod.lua declares no queue '" SLICE_FMT "', did you mean '" SLICE_FMT "' (pushrod.lua:%d:%d)?",
+		check_say(c, name, "E138", "pushrod.lua declares no queue '" SLICE_FMT "', did you mean '" SLICE_FMT "' (pushrod.lua:%d:%d)?",
 			  SLICE_ARG(shown), SLICE_ARG(near->name), near->line, near->col);
 	else
-		check_say(c, name, "E131", "pushrod.lua declares no queue '" SLICE_FMT "': write queue \"" SLICE_FMT "\" { limit = 1 } there, or "
+		check_say(c, name, "E138", "pushrod.lua declares no queue '" SLICE_FMT "': write queue \"" SLICE_FMT "\" { limit = 1 } there, or "
 			  "queue = { key = \"{repo} {ref}\" } here", SLICE_ARG(shown), SLICE_ARG(shown));
 }
 
@@ -60,13 +60,13 @@ void check_queue(struct checker *c, const struct node *queue)
 	int64_t most, least;
 
 	if (max_wait && !debounce) {
-		check_say(c, queue, "E132", "max_wait bounds a debounce, and this queue has none: write debounce = \"3s\" beside it");
+		check_say(c, queue, "E139", "max_wait bounds a debounce, and this queue has none: write debounce = \"3s\" beside it");
 		return;
 	}
 	if (slice_to_duration_ms(text_of(queue, "max_wait"), &most) < 0 || slice_to_duration_ms(text_of(queue, "debounce"), &least) < 0)
 		return;
 	if (most < least)
-		check_say(c, max_wait, "E132", "max_wait: \"" SLICE_FMT "\" is less than debounce, which is \"" SLICE_FMT "\"",
+		check_say(c, max_wait, "E139", "max_wait: \"" SLICE_FMT "\" is less than debounce, which is \"" SLICE_FMT "\"",
 			  SLICE_ARG(max_wait->text), SLICE_ARG(debounce->text));
 }
 
@@ -164,10 +164,10 @@ static void check_kind(struct use *u, const struct node *word, const char *kind)
 	if (!check_hears(u->c, word->text, kind) || key_has(u, "delivery"))
 		return;
 	if (u->busy == QUEUE_LATEST || u->busy == QUEUE_CANCEL)
-		check_warn(u->c, u->at, "W133", "busy = \"%s\": each %s of '" SLICE_FMT "' is a thing of its own, and its job %s; busy = \"wait\" keeps "
+		check_warn(u->c, u->at, "W136", "busy = \"%s\": each %s of '" SLICE_FMT "' is a thing of its own, and its job %s; busy = \"wait\" keeps "
 			   "them all", queue_busy_name(u->busy), kind, SLICE_ARG(word->text), how_it_ends(u));
 	else if (u->is_debounced)
-		check_warn(u->c, u->at, "W133", "debounce: pushes of one ref become one job, but each %s of '" SLICE_FMT "' is a thing of its own, and "
+		check_warn(u->c, u->at, "W136", "debounce: pushes of one ref become one job, but each %s of '" SLICE_FMT "' is a thing of its own, and "
 			   "only starts later", kind, SLICE_ARG(word->text));
 }
 

@@ -30,10 +30,9 @@ void check_got(const struct node *n, char got[GOT_BYTES]);
 void check_shape(const struct node *table, struct buf *out);
 
 /* check_foreign.c: what a key of TABLE ("when"; "operator": of a test) that other systems have is written as here; NULL: it is
- * none of these. Then, as warnings: patterns that read like another language's and never match as these; ${{ … }} in a text. */
+ * none of these. Then, as warnings: patterns that read like another language's and never match as these. */
 const char *check_foreign(const char *table, struct slice word);
 void check_foreign_pattern(struct checker *c, int field, const struct node *n);
-void check_foreign_template(struct checker *c, const struct node *text);
 /* check_when.c */
 #define WHEN_MAX_DEPTH 16
 void check_conditions(struct checker *c, const struct node *when);
@@ -46,6 +45,9 @@ int check_hears(const struct checker *c, struct slice word, const char *kind);
 void check_queue_name(struct checker *c, const struct node *name);
 void check_queue(struct checker *c, const struct node *queue);
 void check_queue_use(struct checker *c, const struct node *rule);
+/* check_holes.c: of a step, what is no template and looks like one; of a template, {{ title }} and ${{ github.ref }}. */
+void check_step_texts(struct checker *c, const struct node *step);
+void check_braces(struct checker *c, const struct node *template);
 /* check_matrix.c: the matrix itself; the name x of {matrix.x}. */
 void check_matrix(struct checker *c, const struct node *matrix);
 void check_matrix_name(struct checker *c, const struct node *text, struct slice name);

@@ -1,11 +1,12 @@
 /* eval/injection.c - text of an event runs through the function in a straight line: names that are given such text carry it, until
  * they are given something else. It comes from job.event, job.payload, job.headers and job:get; it is gone where a function
  * that is not known, or gsub, or match has had it, and a number or a commit's id never is such text. It must not come out in the
- * first argument of job:sh, nor behind the "-c" of a shell that job:exec runs. */
+ * first argument of job:sh, nor behind the "-c" of a shell that job:exec runs. A script that holds "{title}" is told too. */
 #include "eval/injection.h"
 
 #include "eval/lex.h"
 #include "eval/places.h"
+#include "rules/holes.h"
 
 #define NAMES_MAX 64
 #define JOBS_MAX 8
@@ -169,11 +170,35 @@ static void warn(struct finder *f, size_t i, const char *how)
 		  "text of the event becomes part of a shell script: whoever writes it can run commands here; %s", how);
 }
 
+/* A script that is one text: what looks like a template in it is none. */
+static void check_holes(struct finder *f, size_t i)
+{
+	CLEANUP(buf_fini) struct buf text = BUF(1 << 20);
+	const struct token *t = at(f, i);
+	struct hole h;
+
+	if (t->kind != TOKEN_STRING || token_string(t, &text) < 0)
+		return;
+	int is_hidden = hole_is_hidden(buf_slice(&text));
+	for (struct slice rest = buf_slice(&text); hole_next(&rest, &h);) {
+		CLEANUP(buf_fini) struct buf field = BUF(200), variable = BUF(200);
+		if ((h.kind == HOLE_FIELD && is_hidden) || !hole_add_field(&h, &field, &variable))
+			continue;
+		struct slice name = slice_upto(slice_from(buf_slice(&field), 1), field.len - 2);
+		diags_add(f->out, DIAG_WARNING, f->file, t->line, t->col, 0, "W132", "'" SLICE_FMT "' stands for nothing in a script, which is taken as it "
+			  "is: write job:sh('… \"$%s\" …', { env = { %s = job.%s" SLICE_FMT " } })", SLICE_ARG(slice_upto(h.text, 80)), buf_cstr(&variable),
+			  buf_cstr(&variable), slice_starts(name, SLICE("matrix.")) ? "" : "event.", SLICE_ARG(name));
+		return;
+	}
+}
+
 /* `job:sh(EXPRESSION` at the bracket, or what stands in its place. */
 static void check_sh(struct finder *f, size_t i)
 {
-	size_t from = is_word(f, i, "(") ? i + 1 : i, found = find_text(f, from, end_of_expression(f, from));
+	size_t from = is_word(f, i, "(") ? i + 1 : i, end = end_of_expression(f, from), found = find_text(f, from, end);
 
+	if (end == from + 1)
+		check_holes(f, from);
 	if (found)
 		warn(f, found, "hand it over as job:sh('… \"$TEXT\" …', { env = { TEXT = … } })");
 }

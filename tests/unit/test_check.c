@@ -123,9 +123,6 @@ Test(check, warns_of_patterns_and_templates_of_other_systems)
 	expect_when("{'branch':'/rel/'}", "write { re = [[rel]] }");
 	expect_when("{'repo':'https://x/acme/app'}", "repo is the owner and the name");
 	expect_when("{'paths':['a/[id].tsx','**/{x}.c','$a'],'branch':['v*','a{b}'],'title':'!a|b{c,d}^','message':{'has':'a|b'},'sender':{'eq':'a|b'}}", NULL);
-	expect_rule("'on':'push','when':'always','env':{'A':'${{ github.ref }}'}" RUN, "warning: ${{ … }} is not filled in here");
-	expect_rule("'on':'push','when':'always','steps':[{'sh':'echo ${{ github.ref }}'}]", "[W132]");
-	expect_rule("'on':'push','when':'always','steps':[{'sh':'echo ${A} {{'}]", NULL);
 	no_leaks();
 }
 
@@ -461,9 +458,9 @@ Test(check, a_queue_has_bounds_and_each_is_told)
 		{ "{'debounce':'3601s'}", "debounce: \"3601s\" is not between 100ms and 1h" },
 		{ "{'debounce':3}", "debounce: want a duration such as \"10m\", got the number 3" },
 		{ "{'debounce':'3s','max_wait':'3s'}", NULL }, { "{'debounce':'3s','max_wait':'1d'}", NULL },
-		{ "{'debounce':'3s','max_wait':'2999ms'}", "max_wait: \"2999ms\" is less than debounce, which is \"3s\" [E132]" },
+		{ "{'debounce':'3s','max_wait':'2999ms'}", "max_wait: \"2999ms\" is less than debounce, which is \"3s\" [E139]" },
 		{ "{'debounce':'3s','max_wait':'86401s'}", "max_wait: \"86401s\" is not between 100ms and 1d" },
-		{ "{'max_wait':'30s'}", "max_wait bounds a debounce, and this queue has none: write debounce = \"3s\" beside it [E132]" },
+		{ "{'max_wait':'30s'}", "max_wait bounds a debounce, and this queue has none: write debounce = \"3s\" beside it [E139]" },
 		{ "{'busy':'skip'}", NULL }, { "{'busy':'wait'}", NULL },
 		{ "{'busy':'newest'}", "busy: want \"wait\" or \"latest\" or \"cancel\" or \"skip\", got \"newest\"" },
 		{ "{'busy':'cancle'}", "did you mean 'cancel'?" },
@@ -472,7 +469,7 @@ Test(check, a_queue_has_bounds_and_each_is_told)
 		{ "{'key':'{matrix.cc}'}", "{matrix.cc}: the rule has no matrix" },
 		{ "{'kay':'{repo}'}", "unknown queue key 'kay', did you mean 'key'?" },
 		{ "{'cancel-in-progress':true}", "unknown queue key 'cancel-in-progress': here it is busy = \"cancel\"" },
-		{ "'prodction'", "pushrod.lua declares no queue 'prodction', did you mean 'production' (pushrod.lua:7:3)? [E131]" },
+		{ "'prodction'", "pushrod.lua declares no queue 'prodction', did you mean 'production' (pushrod.lua:7:3)? [E138]" },
 		{ "'zebra'", "pushrod.lua declares no queue 'zebra': write queue \"zebra\" { limit = 1 } there, or queue = { key = \"{repo} {ref}\" } here" },
 		{ "5", "queue: want a table or the name of a queue, got the number 5" },
 		{ "['production']", "queue is a table of keys: this value has none" },
@@ -505,7 +502,7 @@ Test(check, work_that_a_queue_would_lose_is_told)
 {
 	static const struct { const char *members, *says; } t[] = {
 		{ "'on':'payment.succeeded','when':'always','queue':{'busy':'latest'}", "busy = \"latest\": each payment of 'payment.succeeded' is a thing "
-		  "of its own, and its job would end superseded by the next one's while it waits; busy = \"wait\" keeps them all [W133]" },
+		  "of its own, and its job would end superseded by the next one's while it waits; busy = \"wait\" keeps them all [W136]" },
 		{ "'on':['push','comment'],'when':{'branch':'main'},'queue':{'busy':'cancel'}", "busy = \"cancel\": each comment of 'comment' is a thing of "
 		  "its own, and its job would be cancelled by the next one's" },
 		{ "'on':'issue.opened','when':'always','queue':{'debounce':'3s'}", "debounce: pushes of one ref become one job, but each issue of "
@@ -552,6 +549,51 @@ Test(check, work_that_a_queue_would_lose_is_told)
 		CLEANUP(freep) char *members = xprintf("%s" RUN, t[i].members);
 		expect_rule(members, t[i].says);
 	}
+	no_leaks();
+}
+
+#define STEP(text) "{'on':'push','when':'always','matrix':{'cc':['gcc']},'steps':[" text "]}"
+Test(check, what_looks_like_a_template_and_is_none_is_told_with_what_to_write)
+{
+	static const struct { const char *step, *says; } t[] = {
+		{ "{'sh':'echo {title}'}", "'{title}' stands for nothing in a script, which is taken as it is: write env = { TITLE = \"{title}\" }, and "
+		  "\"$TITLE\" in the script [W132]" },
+		{ "{'sh':'make CC={matrix.cc}'}", "write env = { CC = \"{matrix.cc}\" }, and \"$CC\" in the script" },
+		{ "{'sh':'echo {{ title }}'}", "'{{ title }}' stands for nothing in a script" },
+		{ "{'sh':'echo ${{ github.ref_name }}'}", "'${{ github.ref_name }}' stands for nothing in a script, which is taken as it is: write env = { BRANCH = "
+		  "\"{branch}\" }, and \"$BRANCH\" in the script" },
+		{ "{'sh':'echo {{github.sha}}'}", "write env = { SHA = \"{sha}\" }" },
+		{ "{'sh':'echo ${{ github.event.client_payload.x }}'}", "run = function(job) … job:get \"client_payload.x\" … end" },
+		{ "{'sh':'curl -H ${{ secrets.NPM_TOKEN }}'}", "name it, secrets = { \"npm-token\" }, and take it in a function: env = { TOKEN = job:secret \"npm-token\" }" },
+		{ "{'sh':'echo ${{ env.CC }}'}", "a script reads \"$CC\"" },
+		{ "{'sh':'echo ${{ runner.os }}'}", "{field} in env is the event's, {matrix.x} the cell's" },
+		{ "{'exec':['echo','{title}']}", "'{title}' stands for nothing in an argument, which is taken as it is: write env = { TITLE = \"{title}\" }, and "
+		  "\"$TITLE\" in sh = \"…\" in place of exec" },
+		{ "{'sh':'make','cwd':'{matrix.cc}'}", "'{matrix.cc}' stands for nothing in cwd" },
+		{ "{'sh':'make','env':{'T':'{{ title }}'}}", "'{{ title }}' is text, as {{ is one brace: write {title} [W132]" },
+		{ "{'sh':'make','env':{'T':'${{ github.event.head_commit.message }}'}}", "is text, as {{ is one brace: write {message}" },
+		{ "{'sh':'make','env':{'T':'${{ secrets.T }}'}}", "name it, secrets = { \"t\" }" },
+		{ "{'sh':'make','env':{'T':'${{ matrix.cc }}'}}", "write {matrix.cc}" },
+		/* shells, git, curl, other languages, and braces that are meant */
+		{ "{'sh':'echo ${A} {{'}", NULL }, { "{'sh':'echo ${title} ${branch:-x} {branch,tag} $title'}", NULL },
+		{ "{'sh':'git rev-parse HEAD^{tag} @{ref} && curl -w %{url} x'}", NULL },
+		{ "{'sh':'curl x | jq \\\"{title}\\\"'}", NULL }, { "{'sh':'awk {number} x'}", NULL }, { "{'sh':'python3 -c {title}'}", NULL },
+		{ "{'exec':['jq','{title}','x']}", NULL },
+		{ "{'sh':'docker inspect -f {{.Name}} x {{json .}} {{ titel }}'}", NULL },
+		{ "{'sh':'f() { title; }; {title'}", NULL }, { "{'sh':'{{ title\\n}}'}", NULL },
+		{ "{'sh':'make','env':{'T':'{{x} {{.Title}} {title} {{\\n'}}", NULL },
+		{ "{'sh':'sed s/{}/x/ {1..3} {'}", NULL },
+	};
+	for (size_t i = 0; i < COUNT(t); i++) {
+		CLEANUP(freep) char *rule = xprintf(STEP("%s"), t[i].step);
+		expect("rules/r.lua", "rule", rule, t[i].says);
+	}
+	expect_rule("'on':'push','when':'always','queue':{'key':'${{ github.ref }}'}" RUN, "'${{ github.ref }}' is text, as {{ is one brace: write {ref}");
+	CLEANUP(freep) char *many = check("rules/r.lua", "rule", "x", STEP("{'sh':'{title} {title} {sha} {ref} {repo} {owner}'}"));
+	int n = 0;
+	for (const char *at = many; (at = strstr(at, "[W132]")); at++)
+		n++;
+	cr_assert_eq(n, 4, "each once, four at most:\n%s", many);
 	no_leaks();
 }
 

@@ -251,6 +251,26 @@ Test(eval, a_missing_comma_that_lua_reads_as_a_call_is_told)
 	no_leaks();
 }
 
+Test(eval, a_hole_in_the_script_of_a_function_is_told)
+{
+#define RUN_IS(body) "rule \"x\" { on = \"push\", when = \"always\", run = function(job)\n" body "\nend }\n"
+	static const char *const good[] = {
+		RUN_IS("job:sh('echo ${title} {a,b}')"), RUN_IS("job:sh('jq {title} x')"), RUN_IS("job:sh(('echo {title}'):gsub('{(%w+)}', vars))"),
+		RUN_IS("job:log('{title}')"), RUN_IS("job:sh('echo {' .. x .. '}')"),
+	};
+	expect_in_rules(RUN_IS("  job:sh('echo {title}')"), "rules/r.lua:2:10: warning: '{title}' stands for nothing in a script, which is taken as it is: "
+			"write job:sh('… \"$TITLE\" …', { env = { TITLE = job.event.title } }) [W132]");
+	expect_in_rules(RUN_IS("job:sh [[make ${{ matrix.cc }}]]"), "write job:sh('… \"$CC\" …', { env = { CC = job.matrix.cc } })");
+	expect_in_rules(RUN_IS("job:sh('echo {{ github.ref }}', { timeout = '5m' })"), "{ env = { REF = job.event.ref } }");
+	for (size_t i = 0; i < COUNT(good); i++) {
+		put("rules/r.lua", good[i]);
+		evaluate();
+		cr_assert(!strstr(diags_text, "W132"), "%s\n%s", good[i], diags_text);
+		done();
+	}
+	no_leaks();
+}
+
 /* The body of a function `run`, and how often it is warned of. */
 static void expect_injections(const char *body, int want)
 {
