@@ -135,6 +135,118 @@ const tests = {
     await page.waitForSelector(`.reason a[href="/deliveries/${args[1]}"]`);
   },
 
+  // Why rules do or do not fire, by keyboard alone: by the rules in force, by those of then, and where these are gone.
+  async explained(page) {
+    const rule = (name) => page.locator("pr-explain details", { hasText: name });
+    const rows = (name) => rule(name).locator("tbody tr").evaluateAll((all) => all.map((tr) => [...tr.cells].map((c) => c.textContent.trim())));
+    const press = async (label) => {
+      await page.locator("pr-explain").getByRole("button", { name: label }).focus();
+      await page.keyboard.press("Enter");
+      await page.waitForFunction(() => document.querySelector("pr-explain .job-sub, pr-explain .problem"));
+    };
+    const reports = [];
+    page.on("pageerror", (e) => reports.push(String(e)));
+    page.on("console", (m) => { if (/Content Security Policy/i.test(m.text())) reports.push(m.text()); });
+    await page.goto(`${url}/deliveries/${args[0]}`);
+    await page.waitForSelector("pr-explain button");
+    check(await page.locator("pr-explain details").count() === 0, "it was asked before anybody wanted to know");
+    await press("By the rules in force");
+    check((await page.textContent("pr-explain .job-sub")).includes("have changed since it came"), "it does not say that the rules have changed");
+    check(JSON.stringify(await rows("newer")) === JSON.stringify([
+      ["✓ yes", "on", "push", "github:push", "rules/r.lua:1"],
+      ["✓ yes", "any of", "", "", "rules/r.lua:1:38"],
+      ["✗ no", "branch", '"dev"', '"main"', "rules/r.lua:1:48"],
+      ["✓ yes", "branch", '"main"', '"main"', "rules/r.lua:1:68"],
+      ["✗ no", "message", 'containing "[go]"', '"<img src=x onerror=\'window.pwned=1\'>"', "rules/r.lua:1:89"],
+      ["✗ no", "pusher.nam", '"ada"', "not in the payload; did you mean pusher.name?", "rules/r.lua:1:129"],
+      ["? unknown", "filter", "", "asked last, when the job starts", "rules/r.lua:1:166"]]), JSON.stringify(await rows("newer")));
+    check((await rule("newer").locator("summary").textContent()).includes("✗ does not fire"), "the verdict rests on colour");
+    await rule("newer").locator("summary").focus();
+    const was = await rule("newer").getAttribute("open");
+    await page.keyboard.press("Enter");
+    check((await rule("newer").getAttribute("open")) !== was, "Enter does not fold a rule");
+    await press("By those of then");
+    await page.waitForFunction(() => document.querySelector("pr-explain .job-sub")?.textContent.includes("no longer in force"));
+    check(await page.getAttribute("pr-explain button:nth-of-type(2)", "aria-pressed") === "true", "which one was chosen is not told");
+    check((await page.textContent("pr-explain details summary")).includes("✓ fires older"), "the rule of then is not told");
+    console.log("READY");
+    await page.waitForTimeout(1000);
+    await press("By those of then");
+    await page.waitForSelector("pr-explain .problem[role=alert]");
+    check((await page.textContent("pr-explain .problem")).includes("the rules of then cannot be had any more"), "what is gone is not told");
+    check(await page.evaluate(() => !window.pwned) && reports.length === 0, reports.join("\n"));
+  },
+
+  // What came before: the delivery that the same text came as, the job and the delivery that caused one.
+  async origins(page) {
+    const [again, first, caused, job] = args;
+    await page.goto(`${url}/deliveries`);
+    await page.waitForSelector(`.item-main[href="/deliveries/${again}"]`);
+    check((await page.textContent(`.item-main[href="/deliveries/${again}"]`)).includes(`same as ${first}`), "the list does not mark what came twice");
+    check((await page.textContent(`.item-main[href="/deliveries/${caused}"]`)).includes("from within"), "an event of a job looks like a sender's");
+    await page.click(`.item-main[href="/deliveries/${again}"]`);
+    await page.click(`.reason a[href="/deliveries/${first}"]`);
+    await page.waitForFunction((id) => location.pathname === `/deliveries/${id}` && document.querySelector("h1")?.textContent.includes(`#${id}`), first);
+    await page.goto(`${url}/deliveries/${caused}`);
+    await page.waitForSelector(`.reason a[href="/deliveries/${first}"]`);
+    check(!(await page.$(".curl")), "an event that nobody sent is offered as a curl command");
+    await page.click(`.reason a[href="/jobs/${job}"]`);
+    await page.waitForSelector("pr-job h1");
+    check(new URL(page.url()).pathname === `/jobs/${job}`, "the cause leads to another job");
+  },
+
+  // What is not there, or no longer: said in the page, which stays a page.
+  async gone(page) {
+    const problem = async (path, words) => {
+      await page.goto(url + path);
+      await page.waitForSelector(".problem[role=alert]");
+      check((await page.textContent(".problem")).includes(words), `${path}: ${await page.textContent(".problem")}`);
+      check(await page.$("header nav"), "the frame of the page is gone");
+    };
+    await problem(`/deliveries/${args[0]}`, `delivery ${args[0]} is no longer kept`);
+    await problem("/deliveries/4711", "no delivery 4711");
+    await page.goto(`${url}/deliveries/${args[1]}`);
+    await page.waitForFunction(() => document.querySelector("pr-delivery").textContent.includes("The body is no longer kept"));
+    check(!(await page.$("pr-explain, .curl, a[download]")), "what needs the body is offered without it");
+  },
+
+  // Bodies that cannot be shown as they are: bytes that are no text, and more than a page should hold.
+  async bodies(page) {
+    const [binary, large, bytes] = args;
+    const taken = async (id) => {
+      const [download] = await Promise.all([page.waitForEvent("download"), page.click(`.payload a[download]`)]);
+      check(download.suggestedFilename() === `delivery-${id}.bin`, download.suggestedFilename());
+      return readFileSync(await download.path());
+    };
+    await page.goto(`${url}/deliveries/${binary}`);
+    await page.click(".payload summary");
+    await page.waitForFunction(() => document.querySelector(".payload").textContent.includes("it is not text: download it"));
+    check((await taken(binary)).includes(0xff), "the download is not what came");
+    await page.click(".curl summary");
+    await page.waitForSelector(".curl code");
+    check((await page.textContent(".curl pre")).includes(`--data-binary @delivery-${binary}.bin`), "bytes that no shell holds are pasted");
+    await page.goto(`${url}/deliveries/${large}`);
+    await page.click(".payload summary");
+    await page.waitForFunction(() => document.querySelector(".payload").textContent.includes("Only the first 4.0 MiB of 5.0 MiB can be shown"));
+    check((await page.textContent(".payload pre")).length === 65536, "it is not cut");
+    await page.click(".payload button");
+    await page.waitForFunction(() => document.querySelector(".payload pre").textContent.length === 4 << 20);
+    check((await taken(large)).length === Number(bytes), "the download is cut");
+    await page.click(".curl summary");
+    check((await page.textContent(".curl pre")).includes(`@delivery-${large}.bin`), "a part of the body is offered as the whole");
+  },
+
+  // Without script: where the same stands as text.
+  async no_script(page, browser) {
+    const p = await (await browser.newContext({ javaScriptEnabled: false })).newPage();
+    for (const path of ["/", `/deliveries/${args[0]}`]) {
+      await p.goto(url + path);
+      check((await p.innerText("body")).includes("This page needs JavaScript"), "nothing is said");
+    }
+    await p.click("a[href='/api/v1/deliveries']");
+    check((await p.innerText("body")).includes('"deliveries":['), "the link leads nowhere");
+  },
+
   // No script runs from a log, a title or a name; the policy is strict and nothing breaks it.
   async nothing_runs(page) {
     const reports = [];
@@ -165,7 +277,7 @@ const tests = {
           await p.goto(url + path);
           await p.waitForSelector("h1");
           await p.waitForTimeout(250);
-          await p.evaluate(() => { for (const d of document.querySelectorAll("details")) d.open = true; });
+          await p.evaluate(() => { for (const d of document.querySelectorAll("details")) d.open = true; document.querySelector("pr-explain button")?.click(); });
           await p.waitForTimeout(250);
           await p.evaluate(axe);
           const found = await p.evaluate(() => window.axe.run({ resultTypes: ["violations"] }));

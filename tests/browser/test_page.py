@@ -1,10 +1,12 @@
 """The page in Chromium, against a real server."""
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 
 import run
-from lib import ROOT, Repository, Server
+from lib import CONFIG, ROOT, Repository, Server, wait
 
 HERE = os.path.join(ROOT, "tests/browser")
 
@@ -86,6 +88,61 @@ def test_a_delivery_tells_why_and_how_to_have_it_again():
     assert given[given.index(b"--data-raw") + 1] == body, given
     assert b"x-github-event: ping" in [h.lower() for h in given], given
     assert not any(b"signature" in h.lower() for h in given), given
+
+
+def test_a_rule_is_explained_condition_by_condition():
+    s = Server({"rules/r.lua": 'rule "older" { on = "push", when = "always", run = function(job) end }\n'})
+    repo = Repository()
+    repo.commit({"a": "b"}, "<img src=x onerror='window.pwned=1'>")
+    delivery = s.push(repo)["delivery"]
+    then = s.get("/api/v1/rules")["ruleset"]
+    s.write("rules/r.lua", 'rule "newer" { on = "push", when = { any = { { branch = "dev" }, { branch = "main" } }, message = { has = "[go]" }, '
+            'payload = { ["pusher.nam"] = "ada" } }, filter = function(event) return true end, run = function(job) end }\n')
+    wait("the newer rules are in force", lambda: s.get("/api/v1/rules")["ruleset"] != then)
+    live("explained", s, [delivery], lambda: os.unlink(os.path.join(s.state, "rulesets", then)))
+
+
+def test_a_delivery_leads_to_what_came_before():
+    s = Server({"rules/r.lua": 'rule "r" { on = "push", when = "always", run = function(job) end }\n'
+                'rule "after" { on = "rule:succeeded", when = { rule = "r", branch = "dev" }, run = function(job) end }\n'})
+    repo = Repository()
+    first = s.push(repo)
+    s.finished(first["matched"][0]["job"])
+    caused = wait("what the job caused", lambda: [d for d in s.get("/api/v1/deliveries")["deliveries"] if d["source"] == "rule"])[0]
+    again = s.push(repo)
+    assert again["same_as"] == first["delivery"], again
+    browser("origins", s, again["delivery"], first["delivery"], caused["id"], first["matched"][0]["job"])
+
+
+def test_what_is_gone_is_said_and_the_page_stays_a_page():
+    config = '%s\nsource "lan" { auth = "none" }\n' % CONFIG
+    s = Server({"pushrod.lua": config, "rules/r.lua": 'rule "r" { on = "push", when = "always", run = function(job) end }\n'})
+    old, large = (s.deliver(body, source="lan", secret=None)[1]["delivery"] for body in (b'{"a":1}', b'{"a":"%s"}' % (b"x" * (1 << 20))))
+    s.deliver(b"{}", source="lan", secret=None)
+    s.stop()
+    with contextlib.closing(sqlite3.connect(os.path.join(s.state, "pushrod.db"))) as db, db:
+        db.execute("UPDATE delivery SET received_ms = received_ms - 100000 WHERE id = ?", (old,))     # time passes
+    s.write("pushrod.lua", config.replace("config {", 'config { keep = { deliveries = "1m", bodies = "1MiB" },'))
+    s.start()
+    wait("one is past its time", lambda: s.request("GET", f"/api/v1/deliveries/{old}")[0] == 410)
+    wait("and the other's body", lambda: s.request("GET", f"/api/v1/deliveries/{large}/body")[0] == 410)
+    browser("gone", s, old, large)
+
+
+def test_a_body_that_cannot_be_shown_can_be_had():
+    s = Server({"rules/r.lua": 'rule "dev" { on = "push", when = { branch = "dev" }, run = function(job) end }\n'})
+    form = b"payload=%7B%22zen%22%3A%22a%22%7D&more=\xff\xfe"
+    status, binary = s.deliver(form, event="ping", kind="application/x-www-form-urlencoded")
+    assert status == 202, binary
+    large = b'{"zen":"' + b"x" * ((5 << 20) - 10) + b'"}'
+    status, answer = s.deliver(large, event="ping")
+    assert status == 202, answer
+    browser("bodies", s, binary["delivery"], answer["delivery"], len(large))
+
+
+def test_without_script_the_page_says_where_the_same_is_text():
+    s, job = server("true")
+    browser("no_script", s, 1)
 
 
 def test_no_script_runs_from_a_log_or_a_title():

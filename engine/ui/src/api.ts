@@ -40,6 +40,23 @@ export interface Rules {
   sources: { name: string; provider: string; path: string; secrets: string[] }[];
 }
 
+export type Truth = "yes" | "no" | "unknown";
+
+export interface Condition {
+  name: string; result: Truth; line: number; col: number; want?: string; got?: string; conditions?: Condition[];
+}
+
+export interface ExplainedRule {
+  rule: string; file: string; line: number; on: string[]; result: Truth; fires: boolean; verdict: string; only?: boolean;
+  conditions: Condition[]; cells?: { cell: string; result: Truth; runs: boolean; conditions: Condition[] }[];
+  filter?: { line: number; col: number; text: string };
+}
+
+export interface Explanation {
+  ruleset: string; then: string; in_force: boolean; source: string; event: string; action: string;
+  rules: number; listen: number; match: number; explained: ExplainedRule[]; more?: number;
+}
+
 const FINAL = new Set<State>(["succeeded", "failed", "errored", "timed_out", "cancelled", "skipped", "superseded", "refused", "lost"]);
 export const isFinal = (s: State): boolean => FINAL.has(s);
 export const isGood = (s: State): boolean => s === "succeeded" || s === "skipped";
@@ -48,11 +65,15 @@ export class ApiError extends Error {
   constructor(readonly status: number, detail: string) { super(detail); }
 }
 
-export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
-  const reply = await fetch(path, { signal: signal ?? null, headers: { Accept: "application/json" } });
+async function talk<T>(method: string, path: string, signal?: AbortSignal): Promise<T> {
+  const reply = await fetch(path, { method, signal: signal ?? null, headers: { Accept: "application/json" } });
   if (!reply.ok) {
     const problem = await reply.json().catch(() => ({})) as { detail?: string; title?: string };
     throw new ApiError(reply.status, problem.detail ?? problem.title ?? `HTTP ${reply.status}`);
   }
   return await reply.json() as T;
 }
+
+export const get = <T>(path: string, signal?: AbortSignal): Promise<T> => talk("GET", path, signal);
+// A POST that changes nothing.
+export const ask = <T>(path: string, signal?: AbortSignal): Promise<T> => talk("POST", path, signal);

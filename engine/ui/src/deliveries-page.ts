@@ -1,9 +1,9 @@
 // The deliveries, live: what came in, and what came from within.
 import { html, type TemplateResult } from "lit";
 import type { Delivery } from "./api.js";
-import { bytes } from "./format.js";
+import { bytes, isInner } from "./format.js";
 import { LiveList } from "./live-list.js";
-import { go, named, what, when } from "./page.js";
+import { gap, go, named, what, when } from "./page.js";
 
 const FIELDS = ["source", "event", "repo", "branch"] as const;
 
@@ -44,9 +44,9 @@ export class DeliveriesPage extends LiveList<Delivery> {
           <span class="item-title"><strong>${d.source}</strong> ${named(d)} #${d.id}${
             d.replay_of ? html` <span class="ref">replay of ${d.replay_of}</span>` : ""}${
             d.same_as ? html` <span class="ref">same as ${d.same_as}</span>` : ""}
-            <span class="item-sub">${d.title ?? (d.provider ? "" : d.key)}</span></span>
+            <span class="item-sub">${d.title ?? (isInner(d.source) ? d.key : "")}</span></span>
           <span class="item-what">${what(d)}</span>
-          <span class="item-when">${d.provider ? bytes(d.bytes) : "from within"} <br>${when(d.received_ms)}</span></a></li>`)}</ul>` :
+          <span class="item-when">${isInner(d.source) ? "from within" : bytes(d.bytes)}${gap}${when(d.received_ms)}</span></a></li>`)}</ul>` :
         html`<p class="empty">${!this.list ? (this.error ? "" : "Loading…") : this.chosen().size ? "No such delivery here." : "Nothing has been delivered yet."}</p>`}${this.pages()}`;
   }
 }

@@ -3,11 +3,26 @@ import { html, type TemplateResult } from "lit";
 import { get, type DeliveryDetail } from "./api.js";
 import { curl, pretty } from "./body.js";
 import "./copy.js";
+import "./explain.js";
 import { listen } from "./feed.js";
-import { bytes } from "./format.js";
+import { bytes, isInner } from "./format.js";
 import { Page, jobLine, named, what, when } from "./page.js";
 
 const SHOWN_FIRST = 64 << 10, SHOWN_MOST = 4 << 20;
+
+// The first MOST bytes of what REPLY brings.
+async function beginning(reply: Response, most: number): Promise<Uint8Array> {
+  const out = new Uint8Array(most), reader = reply.body!.getReader();
+  let n = 0;
+  while (n < most) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    out.set(value.subarray(0, most - n), n);
+    n += Math.min(value.length, most - n);
+  }
+  void reader.cancel();
+  return out.subarray(0, n);
+}
 
 const link = (id: number): TemplateResult => html`<a href="/deliveries/${id}">delivery ${id}</a>`;
 
@@ -15,8 +30,8 @@ export class DeliveryPage extends Page {
   static override properties = { delivery: { type: Number } };
   declare delivery: number;
   private detail: DeliveryDetail | undefined;
-  private raw: string | undefined;                // the body, where it is text
-  private body: string | undefined;               // laid out
+  private raw: string | undefined;                // the body, where it is text and all of it is here
+  private body: string | undefined;               // what can be shown of it; laid out where it is whole
   private trouble = "";                           // why there is none
   private all = false;
   private asked = false;
@@ -43,16 +58,17 @@ export class DeliveryPage extends Page {
     if (this.asked) return;
     this.asked = true;
     try {
-      if (d.bytes > SHOWN_MOST) throw new Error(`its ${bytes(d.bytes)} are too much to show here, ${bytes(SHOWN_MOST)} is the most: download it`);
       const reply = await fetch(`/api/v1/deliveries/${this.delivery}/body`);
       if (!reply.ok) throw new Error(reply.status === 410 ? "it is no longer kept" : `HTTP ${reply.status}`);
-      const octets = await reply.arrayBuffer();
+      const octets = await beginning(reply, Math.min(d.bytes, SHOWN_MOST)), isPart = octets.length < d.bytes;
+      let text: string;
       try {
-        this.raw = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(octets);
+        text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(octets, { stream: isPart });
       } catch {
         throw new Error("it is not text: download it");
       }
-      this.body = pretty(this.raw);
+      this.body = isPart ? text : pretty(text);
+      if (!isPart) this.raw = text;
     } catch (e) {
       this.trouble = e instanceof Error ? e.message : String(e);
     }
@@ -68,6 +84,14 @@ export class DeliveryPage extends Page {
         c.state ? ` (${c.state.replaceAll("_", " ")})` : ""}${c.delivery ? html`, of ${link(c.delivery)}` : ""}.</p>` : ""}`;
   }
 
+  private facts(d: DeliveryDetail): (TemplateResult | string)[] {
+    return [
+      d.title ?? "", d.repo || d.ref || d.sha ? what(d) : "", d.sender ? `by ${d.sender}` : "", when(d.received_ms),
+      isInner(d.source) ? "from within" : bytes(d.bytes), html`<code>${d.key}</code>`, d.secret ? html`verified by secret <code>${d.secret}</code>` : "",
+      d.ruleset ? html`rules <code title=${d.ruleset}>${d.ruleset.slice(0, 12)}</code>` : "",
+    ].filter((fact) => fact !== "");
+  }
+
   private verdict(d: DeliveryDetail): TemplateResult {
     return html`<h2>Jobs</h2>
       ${d.job_list?.length ? html`<ul class="list">${d.job_list.map(jobLine)}</ul>` : html`<p class="empty">No rule matched.</p>`}
@@ -81,22 +105,25 @@ export class DeliveryPage extends Page {
   private payload(d: DeliveryDetail): TemplateResult {
     if (d.body_kept === false) return html`<p class="empty">The body is no longer kept.</p>`;
     const cut = this.body !== undefined && this.body.length > SHOWN_FIRST && !this.all;
+    const isPart = this.body !== undefined && this.raw === undefined;
     return html`<details class="payload" @toggle=${() => void this.load()}><summary>Payload, ${bytes(d.bytes)}</summary>
       <p><a href="/api/v1/deliveries/${d.id}/body" download="delivery-${d.id}.bin">download it as received</a></p>
       ${this.trouble ? html`<p class="empty">${this.trouble}</p>` :
         html`<pre tabindex="0">${this.body === undefined ? "Loading…" : cut ? this.body.slice(0, SHOWN_FIRST) : this.body}</pre>`}
-      ${cut ? html`<button type="button" class="plain" @click=${() => { this.all = true; this.requestUpdate(); }}>Show all ${bytes(this.body!.length)}</button>` : ""}</details>`;
+      ${isPart ? html`<p class="empty">Only the first ${bytes(SHOWN_MOST)} of ${bytes(d.bytes)} can be shown here: download it for the rest.</p>` : ""}
+      ${cut ? html`<p><button type="button" class="plain" @click=${() => { this.all = true; this.requestUpdate(); }}>Show ${isPart ? "the first" : "all"} ${
+        bytes(isPart ? SHOWN_MOST : this.body!.length)}</button></p>` : ""}</details>`;
   }
 
   private again(d: DeliveryDetail): TemplateResult {
-    const kept = d.body_kept !== false, ready = this.raw !== undefined || this.trouble;
+    const kept = d.body_kept !== false, ready = this.body !== undefined || this.trouble;
     return html`<h2>Again</h2>
-      <pr-copy label="why, by the rules of now" text="pushrod explain ${d.id}"></pr-copy>
+      <pr-copy label="why, by the rules in force" text="pushrod explain ${d.id}"></pr-copy>
       ${kept ? html`<pr-copy label="run it again" text="pushrod replay ${d.id}"></pr-copy>
       <pr-copy label="make a test of it" text="pushrod test --save ${d.id}"></pr-copy>
-      ${d.provider ? html`<details class="curl" @toggle=${() => void this.load()}><summary>As a curl command</summary>
+      ${isInner(d.source) ? "" : html`<details class="curl" @toggle=${() => void this.load()}><summary>As a curl command</summary>
         ${ready ? html`<pr-copy label="signatures are not kept: a source with a secret refuses it as it stands" text=${curl(d, location.origin, this.raw)}></pr-copy>` :
-          html`<p class="empty">Loading…</p>`}</details>` : ""}` : ""}`;
+          html`<p class="empty">Loading…</p>`}</details>`}` : ""}`;
   }
 
   override render() {
@@ -105,10 +132,9 @@ export class DeliveryPage extends Page {
     const headers = Object.entries(d.headers ?? {});
     return html`
       <h1>${d.source} ${named(d)} <span class="number">#${d.id}</span></h1>${this.problem()}
-      <p class="job-sub">${d.title ? html`${d.title} · ` : ""}${what(d)}${d.sender ? ` · by ${d.sender}` : ""} · ${when(d.received_ms)} · ${
-        d.provider ? bytes(d.bytes) : "from within"} · <code>${d.key}</code>${d.secret ? html` · verified by secret <code>${d.secret}</code>` : ""}${
-        d.ruleset ? html` · rules <code title=${d.ruleset}>${d.ruleset.slice(0, 12)}</code>` : ""}</p>
+      <p class="job-sub">${this.facts(d).map((fact, i) => html`${i ? " · " : ""}${fact}`)}</p>
       ${this.origin(d)}${this.verdict(d)}
+      ${d.body_kept !== false ? html`<h2>Condition by condition</h2><pr-explain .delivery=${d.id}></pr-explain>` : ""}
       <h2>What came</h2>
       ${this.payload(d)}
       <details><summary>Normalised event</summary><pre tabindex="0">${JSON.stringify(d.normalised, null, 2)}</pre></details>

@@ -22,6 +22,10 @@ export const absolute = (at: number): string => new Date(at).toLocaleString();
 export const bytes = (n: number): string => (n < 1024 ? `${n} B` : n < 1 << 20 ? `${(n / 1024).toFixed(1)} KiB` : `${(n / (1 << 20)).toFixed(1)} MiB`);
 export const words = (s: State): string => s.replace("_", " ");
 
+// Sources of what no sender brings; the rule language keeps their names for itself.
+const INNER = new Set(["cron", "job", "rule", "local"]);
+export const isInner = (source: string): boolean => INNER.has(source);
+
 // Shape as well as colour says the state.
 const MARKS: Record<string, string> = {
   queued: "○", debouncing: "○", awaiting_approval: "?", running: "●", succeeded: "✓", skipped: "–", superseded: "–",

@@ -53,6 +53,9 @@ export const what = (o: { repo?: string; branch?: string; tag?: string; ref?: st
   html`${o.repo ?? ""}${o.branch ?? o.tag ?? o.ref ? html` <span class="ref">${o.branch ?? o.tag ?? o.ref}</span>` : ""}${
     o.sha ? html` <code>${o.sha.slice(0, 7)}</code>` : ""}`;
 
+// Between two words of a column: a new line, or on a phone a dot.
+export const gap = html` <span class="gap" aria-hidden="true">· </span><br>`;
+
 export const jobLine = (job: Job): TemplateResult => html`
   <li class="item">
     <a class="item-main" href="/jobs/${job.id}">
@@ -60,6 +63,6 @@ export const jobLine = (job: Job): TemplateResult => html`
       <span class="item-title"><strong>${job.rule}</strong>${job.cell ? html` <span class="ref">${job.cell}</span>` : ""} #${job.id}
         <span class="item-sub">${job.title ?? ""}</span></span>
       <span class="item-what">${what(job)}</span>
-      <span class="item-when">${took(job)} <br>${when(job.queued_ms)}</span>
+      <span class="item-when">${took(job) ? html`${took(job)}${gap}` : ""}${when(job.queued_ms)}</span>
     </a>
   </li>`;
