@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "cli/fixture_file.h"
 #include "cli/options.h"
 #include "cli/site.h"
 #include "cli/stored.h"

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "cli/difference.h"
+#include "cli/fixture_file.h"
 #include "cli/rehearsal.h"
 #include "rules/diag.h"
 

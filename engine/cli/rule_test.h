@@ -1,6 +1,6 @@
 /* cli/rule_test.h - one test beside the rules: a fixture, and what must come of it. One thread.
  *
- *   tests/push.json           the delivery (cli/fixture.h)
+ *   tests/push.json           the delivery (rules/fixture.h)
  *   tests/push.expect.json    { "match": ["docs"],                  exactly these rules fire
  *                               "no_match": ["ci"],                 these do not; for when "match" is left out
  *                               "effects": { "docs": [ … ] },       exactly this is what the action of docs would do
@@ -8,7 +8,7 @@
  *
  * What the expectation leaves out is not looked at. */
 #pragma once
-#include "cli/fixture.h"
+#include "rules/fixture.h"
 #include "rules/ruleset.h"
 
 struct rule_test {

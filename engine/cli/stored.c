@@ -39,38 +39,6 @@ static int fetch_body(const struct command *c, const char *named, int64_t id, st
 	return code;
 }
 
-static char *text_of(const json_t *object, const char *key)
-{
-	const char *s = talk_string(object, key);
-	return *s ? xstrdup(s) : NULL;
-}
-
-static int fill(const json_t *delivery, struct fixture *f, struct err *e)
-{
-	json_t *headers = json_object_get(delivery, "headers"), *value;
-	const char *name;
-
-	f->source = text_of(delivery, "source");
-	f->delivery = text_of(delivery, "key");
-	f->query = text_of(delivery, "query");
-	f->event = text_of(json_object_get(delivery, "normalised"), "native");
-	f->received_ms = talk_integer(delivery, "received_ms");
-	const json_t *cause = json_object_get(delivery, "cause"), *event = json_object_get(delivery, "normalised");
-	f->cause = json_is_object(cause) ? json_dumps(cause, JSON_COMPACT) : NULL;
-	f->only_file = text_of(json_object_get(event, "only"), "file");
-	f->only_rule = text_of(json_object_get(event, "only"), "rule");
-	if (f->source && !strcmp(f->source, "rule")) {          /* finished.succeeded */
-		free(f->event);
-		f->event = xprintf("finished.%s", talk_string(event, "action"));
-	}
-	json_object_foreach(headers, name, value) {
-		const char *text = json_string_value(value);
-		if (text && fixture_add_header(f, slice_of(name), slice_of(text), e) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 int stored_fetch(const struct command *c, const char *named, int64_t id, struct fixture *out, json_t **delivery)
 {
 	CLEANUP(freep) char *path = xprintf("/api/v1/deliveries/%" PRId64, id);
@@ -79,7 +47,7 @@ int stored_fetch(const struct command *c, const char *named, int64_t id, struct 
 	struct err e;
 	int code = talk_json(c, named, NULL, path, &answer);
 
-	if (code == EXIT_OK && fill(answer, &f, &e) < 0) {
+	if (code == EXIT_OK && fixture_of_delivery(answer, &f, &e) < 0) {
 		fprintf(stderr, "pushrod %s: delivery %" PRId64 ": %s\n", c->name, id, e.msg);
 		code = EXIT_FAILED;
 	}

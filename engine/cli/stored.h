@@ -3,7 +3,7 @@
 #include <jansson.h>
 
 #include "cli/command.h"
-#include "cli/fixture.h"
+#include "rules/fixture.h"
 #include "rules/ruleset.h"
 
 /* Delivery ID of the server whose state folder is NAMED (NULL: found). EXIT_OK: *out (FIXTURE_NONE before) and, where DELIVERY

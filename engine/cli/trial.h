@@ -1,7 +1,7 @@
 /* cli/trial.h - a delivery judged offline, by the very library that the server judges with: which rules fire, and why not.
  * One thread. */
 #pragma once
-#include "cli/fixture.h"
+#include "rules/fixture.h"
 #include "rules/provider.h"
 #include "rules/ruleset.h"
 

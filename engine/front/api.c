@@ -24,6 +24,7 @@
 #include "front/log_text.h"
 #include "front/loops.h"
 #include "front/replay.h"
+#include "front/save.h"
 #include "front/sse.h"
 #include "front/trigger.h"
 #include "journal/file.h"
@@ -370,6 +371,7 @@ static const struct route routes[] = {
 	{ "GET", "/api/v1/deliveries", NEED_READ, api_list_deliveries },
 	{ "GET", "/api/v1/deliveries/{id}", NEED_READ, api_show_delivery },
 	{ "GET", "/api/v1/deliveries/{id}/body", NEED_READ, api_show_body },
+	{ "GET", "/api/v1/deliveries/{id}/fixture", NEED_READ, save_delivery },
 	{ "POST", "/api/v1/deliveries/{id}/explain", NEED_READ, explain_delivery },       /* changes nothing */
 	{ "POST", "/api/v1/deliveries/{id}/replay", NEED_WRITE, replay_delivery },
 	{ "GET", "/api/v1/rules", NEED_READ, show_rules },

@@ -131,6 +131,9 @@ const tests = {
     await page.waitForFunction(() => document.querySelector(".curl .copy-said").textContent === "copied");
     check(await page.evaluate(() => navigator.clipboard.readText()) === command, "something else was copied");
     console.log(`CURL ${JSON.stringify(command)}`);
+    const [download] = await Promise.all([page.waitForEvent("download"), page.click("a[href$='/fixture']")]);
+    check(download.suggestedFilename() === `delivery-${args[1]}.json`, download.suggestedFilename());
+    console.log(`FIXTURE ${JSON.stringify(readFileSync(await download.path(), "utf8"))}`);
     await page.goto(`${url}/deliveries/${args[2]}`);
     await page.waitForSelector(`.reason a[href="/deliveries/${args[1]}"]`);
   },

@@ -88,6 +88,9 @@ def test_a_delivery_tells_why_and_how_to_have_it_again():
     assert given[given.index(b"--data-raw") + 1] == body, given
     assert b"x-github-event: ping" in [h.lower() for h in given], given
     assert not any(b"signature" in h.lower() for h in given), given
+    fixture = json.loads(next(line for line in out.splitlines() if line.startswith("FIXTURE "))[8:])
+    code, said, err = s.cli("explain", "-", s.site, "--json", stdin=fixture)
+    assert code == 3 and json.loads(said)["event"] == "ping", (code, said, err)
 
 
 def test_a_rule_is_explained_condition_by_condition():

@@ -14,6 +14,7 @@
 #include "front_parts.h"
 #include "journal/event.h"
 #include "journal/file.h"
+#include "rules/fixture.h"
 #include "raw_client.h"
 #include "wire/frame.h"
 
@@ -274,6 +275,7 @@ Test(api, what_is_no_longer_kept_is_gone)
 	expect(pages_port, "GET /api/v1/deliveries/1/body", "", 410, "the body of delivery 1 is no longer kept");
 	expect(pages_port, "GET /api/v1/deliveries/1", "", 200, "\"body_kept\":false");
 	explains("1/explain", 410, "the body of this delivery is no longer kept");
+	expect(pages_port, "GET /api/v1/deliveries/1/fixture", "", 410, "the body of delivery 1 is no longer kept");
 	expect(pages_port, "GET /api/v1/deliveries/2/body", "", 200, NULL);
 	expect(pages_port, "GET /api/v1/deliveries/3/body", "", 404, NULL);
 	end();
@@ -400,6 +402,31 @@ Test(api, serves_a_long_log_as_text)
 	buf_fini(&plain.all);
 	buf_fini(&tail.all);
 	buf_fini(&part.all);
+	end();
+}
+
+Test(api, saves_a_delivery_as_a_fixture)
+{
+	start();
+	submit_body(SLICE(BODY));
+	submit_body(SLICE("a=1&b=\xff"));
+	submit_as("{\"a b\":\"x\"}", SLICE("{}"), "");
+	expect(pages_port, "GET /api/v1/deliveries/1/fixture", "", 200, "attachment; filename=\"delivery-1.json\"");
+	struct reply r = ask(pages_port, "GET /api/v1/deliveries/1/fixture", "");
+	struct fixture f = FIXTURE_NONE;
+	struct err e;
+	cr_assert_eq(fixture_parse(r.body, &f, &e), 0, "%s", e.msg);
+	cr_expect_str_eq(f.source, "github");
+	cr_expect_str_eq(f.delivery, "k1");
+	cr_expect(slice_eq(buf_slice(&f.body), SLICE(BODY)));
+	cr_expect(slice_find(buf_slice(&f.headers), SLICE("X-GitHub-Event: push\n")) >= 0);
+	fixture_fini(&f);
+	buf_fini(&r.all);
+	expect(pages_port, "GET /api/v1/deliveries/2/fixture", "", 200, "\"body_base64\": \"YT0xJmI9/w==\"");
+	expect(pages_port, "GET /api/v1/deliveries/3/fixture", "", 409, "no name of a header");
+	expect(pages_port, "GET /api/v1/deliveries/4/fixture", "", 404, "no delivery 4");
+	cr_assert_eq(bodies_reserve(front.bodies, BODY_WAY_MAX), 0);
+	expect(pages_port, "GET /api/v1/deliveries/1/fixture", "", 503, "retry-after: 5");
 	end();
 }
 

@@ -2,8 +2,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "cli/fixture.h"
 #include "no_leaks.h"
+#include "rules/fixture.h"
 
 static int parse(const char *text, struct fixture *f, struct err *e)
 {

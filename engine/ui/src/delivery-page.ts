@@ -121,6 +121,7 @@ export class DeliveryPage extends Page {
       <pr-copy label="why, by the rules in force" text="pushrod explain ${d.id}"></pr-copy>
       ${kept ? html`<pr-copy label="run it again" text="pushrod replay ${d.id}"></pr-copy>
       <pr-copy label="make a test of it" text="pushrod test --save ${d.id}"></pr-copy>
+      <p><a href="/api/v1/deliveries/${d.id}/fixture" download="delivery-${d.id}.json">save it as a fixture</a>, which <code>pushrod test</code> and <code>pushrod explain</code> take</p>
       ${isInner(d.source) ? "" : html`<details class="curl" @toggle=${() => void this.load()}><summary>As a curl command</summary>
         ${ready ? html`<pr-copy label="signatures are not kept: a source with a secret refuses it as it stands" text=${curl(d, location.origin, this.raw)}></pr-copy>` :
           html`<p class="empty">Loading…</p>`}</details>`}` : ""}`;

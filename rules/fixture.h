@@ -1,4 +1,4 @@
-/* cli/fixture.h - a delivery in a file: what `explain` and `test` judge, and what a delivery is saved as. One thread.
+/* rules/fixture.h - a delivery in a file: what `explain` and `test` judge, and what a delivery is saved as. Pure; any thread.
  *
  * Either the body as it was received, and then its source and event come from elsewhere; or a fixture, which knows them:
  *
@@ -9,6 +9,8 @@
  *
  * All but "fixture" and one form of the body may be left out. docs/offline.md tells the same to users. */
 #pragma once
+#include <jansson.h>
+
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -28,11 +30,12 @@ struct fixture {
 #define FIXTURE_NONE ((struct fixture){ .headers = BUF(FIXTURE_HEADERS_MAX), .body = BUF(FIXTURE_BODY_MAX) })
 void fixture_fini(struct fixture *f);
 
-/* The file at PATH ("-": standard input), a fixture or a body. 0: *out (FIXTURE_NONE before) is owned. -1: unreadable, too
- * large, or a fixture with something wrong in it. */
-int fixture_read(const char *path, struct fixture *out, struct err *e) MUST_USE;
+/* TEXT is a fixture or a body. 0: *out (FIXTURE_NONE before) is owned. -1: too large, or a fixture with something wrong in it. */
 int fixture_parse(struct slice text, struct fixture *out, struct err *e) MUST_USE;
 /* The reverse: a fixture that fixture_parse reads as F again, its body byte for byte but for blanks around a document. */
 void fixture_write(const struct fixture *f, struct buf *out);
 /* -1: VALUE has a control byte, or there is no room. */
 int fixture_add_header(struct fixture *f, struct slice name, struct slice value, struct err *e) MUST_USE;
+/* All but the body, from the object that the API gives of a delivery (docs/api.md), into F (FIXTURE_NONE before; owned in any case).
+ * -1: its headers cannot be those of a fixture. */
+int fixture_of_delivery(const json_t *delivery, struct fixture *f, struct err *e) MUST_USE;

@@ -1,14 +1,11 @@
-/* cli/fixture.c - a delivery in a file. The payload of a fixture is taken out of the file as it stands there, byte for byte:
+/* rules/fixture.c - a delivery in a file. The payload of a fixture is taken out of the file as it stands there, byte for byte:
  * written anew, a number might no longer be what the sender wrote. */
-#include "cli/fixture.h"
+#include "rules/fixture.h"
 
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/file.h"
 #include "base/hex.h"
 #include "base/utf8.h"
 #include "rules/diag.h"
@@ -187,15 +184,44 @@ int fixture_parse(struct slice text, struct fixture *out, struct err *e)
 	return 0;
 }
 
-int fixture_read(const char *path, struct fixture *out, struct err *e)
-{
-	CLEANUP(buf_fini) struct buf text = BUF(FIXTURE_MAX_BYTES);
-	CLEANUP(fd_closep) int fd = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC) : dup(STDIN_FILENO);
+/* ---- of what the API says of a delivery ---- */
 
-	if (fd < 0)
-		return err_errno(e, "%s", path);
-	if (fd_read_all(fd, &text, e) < 0 || fixture_parse(buf_slice(&text), out, e) < 0)
-		return err_wrap(e, "%s", path);
+static const char *string_of(const json_t *object, const char *key)
+{
+	const char *s = json_string_value(json_object_get(object, key));
+	return s ? s : "";
+}
+
+static char *text_of(const json_t *object, const char *key)
+{
+	const char *s = string_of(object, key);
+	return *s ? xstrdup(s) : NULL;
+}
+
+int fixture_of_delivery(const json_t *delivery, struct fixture *f, struct err *e)
+{
+	const json_t *cause = json_object_get(delivery, "cause"), *event = json_object_get(delivery, "normalised");
+	const json_t *only = json_object_get(event, "only");
+	json_t *value;
+	const char *name;
+
+	f->source = text_of(delivery, "source");
+	f->delivery = text_of(delivery, "key");
+	f->query = text_of(delivery, "query");
+	f->event = text_of(event, "native");
+	f->received_ms = json_integer_value(json_object_get(delivery, "received_ms"));
+	f->cause = json_is_object(cause) ? json_dumps(cause, JSON_COMPACT) : NULL;
+	f->only_file = text_of(only, "file");
+	f->only_rule = text_of(only, "rule");
+	if (f->source && !strcmp(f->source, "rule")) {          /* finished.succeeded */
+		free(f->event);
+		f->event = xprintf("finished.%s", string_of(event, "action"));
+	}
+	json_object_foreach(json_object_get(delivery, "headers"), name, value) {
+		const char *text = json_string_value(value);
+		if (text && fixture_add_header(f, slice_of(name), slice_of(text), e) < 0)
+			return -1;
+	}
 	return 0;
 }
 
