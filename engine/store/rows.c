@@ -93,6 +93,8 @@ void delivery_row_json(const struct delivery_row *d, struct buf *out)
 		add_int(out, "replay_of", d->replay_of);
 	if (d->same_as)
 		add_int(out, "same_as", d->same_as);
+	if (d->root)
+		add_int(out, "root", d->root);
 	add_summary(out, d->summary);
 	add_int(out, "change", d->change);
 	buf_addc(out, '}');
@@ -135,7 +137,7 @@ enum db_rc row_delivery(struct db *db, int64_t id, struct buf *out)
 		.event = column_slice(row, 3), .action = column_slice(row, 4), .received_ms = sqlite3_column_int64(row, 5),
 		.bytes = sqlite3_column_int64(row, 6), .jobs = sqlite3_column_int64(row, 7), .summary = column_slice(row, 8),
 		.change = sqlite3_column_int64(row, 9), .replay_of = sqlite3_column_int64(row, 10),
-		.same_as = sqlite3_column_int64(row, 11),
+		.same_as = sqlite3_column_int64(row, 11), .root = sqlite3_column_int64(row, 12),
 	};
 	delivery_row_json(&d, out);
 	db_end(row);

@@ -19,7 +19,7 @@ struct delivery_row {
 	int64_t id;
 	struct slice source, provider, key, event, action, summary;
 	int64_t received_ms, bytes, jobs, change;
-	int64_t replay_of, same_as;             /* 0: of none; left out then */
+	int64_t replay_of, same_as, root;       /* 0: of none; left out then */
 };
 /* The list form, one line. The members of the summary, a JSON object, are merged in as they are. */
 void job_row_json(const struct job_row *j, struct buf *out);

@@ -99,6 +99,10 @@ static const char *const steps[] = {
 	"WITH RECURSIVE up(d, o) AS (SELECT delivery, replay_of FROM facet WHERE replay_of IS NOT NULL UNION ALL"
 	" SELECT up.d, f.replay_of FROM up JOIN facet f ON f.delivery=up.o WHERE f.replay_of IS NOT NULL)"
 	" UPDATE facet SET original=u.o FROM (SELECT d, min(o) AS o FROM up GROUP BY d) u WHERE u.d=facet.delivery;",
+
+	/* 7: the beginning of its chain, where lists can see it */
+	"ALTER TABLE facet ADD COLUMN root INTEGER;"
+	"UPDATE facet SET root=d.root FROM delivery d WHERE d.id=facet.delivery AND d.root IS NOT NULL;",
 };
 
 int schema_version(void)

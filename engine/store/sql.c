@@ -33,8 +33,9 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_BODY_ADD] = "INSERT INTO body(delivery, data) VALUES(?1, ?2)",
 	[SQL_SAME_FIND] = "SELECT id FROM delivery WHERE digest=?1 AND source=?2 AND id<?3 ORDER BY id LIMIT 1",
 	[SQL_FACET_ADD] =
-		"INSERT INTO facet(delivery, source, event, action, received_ms, replay_of, same_as, repo, branch, original)"
-		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, CAST(json_extract(?8, '$.repo') AS TEXT), CAST(json_extract(?8, '$.branch') AS TEXT), ?9)",
+		"INSERT INTO facet(delivery, source, event, action, received_ms, replay_of, same_as, repo, branch, original, root)"
+		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, CAST(json_extract(?8, '$.repo') AS TEXT), CAST(json_extract(?8, '$.branch') AS TEXT), ?9,"
+		" ?10)",
 	[SQL_ORIGINAL] = "SELECT coalesce((SELECT original FROM facet WHERE delivery=?1), ?1)",
 	[SQL_RULESET_USE] =
 		"INSERT INTO ruleset(sha, deliveries) VALUES(?1, 1) ON CONFLICT(sha) DO UPDATE SET deliveries=deliveries+1",
@@ -113,7 +114,8 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_JOB_RULESET] = "SELECT d.ruleset, j.outputs FROM job j JOIN delivery d ON d.id=j.delivery WHERE j.id=?1",
 	[SQL_DELIVERY_ROW] =
 		"SELECT s.name, d.provider, d.key, d.event, d.action, d.received_ms, d.bytes,"
-		" (SELECT count(*) FROM job j WHERE j.delivery=d.id AND j.rerun=0), d.summary, d.change, f.replay_of, f.same_as"
+		" (SELECT count(*) FROM job j WHERE j.delivery=d.id AND j.rerun=0), d.summary, d.change, f.replay_of, f.same_as,"
+		" f.root"
 		" FROM delivery d JOIN source s ON s.id=d.source JOIN facet f ON f.delivery=d.id WHERE d.id=?1",
 	[SQL_DELIVERY_WIDE] =
 		"SELECT headers, event_json, why, ruleset, query, secret, notes, EXISTS(SELECT 1 FROM body WHERE delivery=?1), cause"

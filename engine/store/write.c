@@ -311,7 +311,7 @@ static enum db_rc add_facet(struct writer *w, struct submit *r, int64_t source)
 	return db_run(&w->db, SQL_FACET_ADD,
 		      VALUES(INT(r->delivery), INT(source), TEXT(r->event), TEXT(r->action), INT(r->received_ms),
 			     INT_OR_NULL(r->replay_of), INT_OR_NULL(r->same_as), TEXT(r->summary_json),
-			     INT_OR_NULL(r->original)));
+			     INT_OR_NULL(r->original), INT_OR_NULL(r->root)));
 }
 
 static enum db_rc submit_rows(struct writer *w, struct submit *r)
@@ -692,7 +692,7 @@ static void submit_json(const struct submit *s, int64_t change, struct buf *out)
 		.id = s->delivery, .source = slice_of(s->source), .provider = slice_of(s->provider), .key = slice_of(s->key),
 		.event = slice_of(s->event), .action = slice_of(s->action), .summary = slice_of(s->summary_json),
 		.received_ms = s->received_ms, .bytes = (int64_t)s->body.len, .jobs = s->n_jobs, .change = change,
-		.replay_of = s->replay_of, .same_as = s->same_as,
+		.replay_of = s->replay_of, .same_as = s->same_as, .root = s->root,
 	};
 	delivery_row_json(&row, out);
 }

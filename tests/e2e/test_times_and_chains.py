@@ -65,6 +65,8 @@ def test_a_rule_follows_another_and_sees_its_cause_and_outputs():
     assert (d["source"], d["event"], d["action"], d["repo"]) == ("rule", "finished", "succeeded", "acme/handbook"), d
     assert [w["rule"] for w in d["why"]] == ["not-this"] and "docs" in d["why"][0]["because"], d["why"]
     assert d["cause"]["rule"] == "docs" and d["cause"]["depth"] == 1, d
+    assert d["root"] == 1 and "root" not in s.get("/api/v1/deliveries/1"), d
+    assert all(("root" in x) == (x["source"] != "github") for x in s.get("/api/v1/deliveries")["deliveries"])
     assert not jobs_of(s, "failures") and not jobs_of(s, "not-this")
     code, out, err = s.cli("explain", str(job["delivery"]))
     assert code == 0 and "after-docs   match" in out and 'want "site", got "docs"' in out, (code, out, err)

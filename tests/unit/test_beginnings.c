@@ -272,8 +272,11 @@ Test(replay, the_first_of_all_is_worked_out_for_what_was_stored_before_it_was_ke
 	again(&k, 0);
 	again(&k, 5);
 	kit_close(&k);
-	raw_exec(&k, "ALTER TABLE facet DROP COLUMN original; PRAGMA user_version=5");
+	raw_exec(&k, "UPDATE delivery SET root=1 WHERE id=5; ALTER TABLE facet DROP COLUMN original; ALTER TABLE facet DROP COLUMN root;"
+		 " PRAGMA user_version=5");
 	kit_open(&k, 20);
+	KIT_SAYS(&k, "{\"id\":6,\"source\":\"github\"", .what = READ_DELIVERIES);
+	KIT_SAYS(&k, "\"jobs\":1,\"root\":1,", .what = READ_DELIVERY, .a = 5);
 	store_recover_done(k.store);
 	for (size_t i = 0; i < COUNT(first); i++)
 		claim_says(&k, (int64_t)i + 1, first[i]);

@@ -1076,7 +1076,7 @@ static void fill(struct kit *k, int n)
 		"WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<%d)"
 		" INSERT INTO delivery(id, source, key, provider, event, action, received_ms, bytes, change, summary, ruleset, event_json,"
 		" headers, why) SELECT i, 1, 'k'||i, 'github', 'push', '', i, 10, i, '{}', 'abc', printf('%%.3000c', 'x'),"
-		" '{}', '[]' FROM c; INSERT INTO facet SELECT id, received_ms, 1, 'push', '', 'acme/r'||(id%%1000), NULL, NULL, NULL, NULL FROM delivery;"
+		" '{}', '[]' FROM c; INSERT INTO facet SELECT id, received_ms, 1, 'push', '', 'acme/r'||(id%%1000), NULL, NULL, NULL, NULL, NULL FROM delivery;"
 		" UPDATE meta SET change=%d, last_delivery=%d, deliveries=%d; COMMIT", n, n, n, n);
 	raw_exec(k, sql);
 }
