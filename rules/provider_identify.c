@@ -51,6 +51,8 @@ static int take_document(struct identifying *i, struct buf *json)
 
 	if (request_body_kind(r) != BODY_FORM)
 		return r->body.len ? 0 : err_set(i->e, ERR_INPUT, "the body is empty");
+	if (slice_starts(slice_trim(r->body), SLICE("{")))
+		return err_set(i->e, ERR_INPUT, "the content type says that this is a form, and the body is JSON: send it as application/json");
 	*json = BUF(DOCUMENT_MAX);
 	enum lookup found = p->payload.n ? sources_find(&p->payload, &i->at, json, &payload) : LOOKUP_ABSENT;
 	if (found == LOOKUP_ABSENT) {

@@ -463,6 +463,28 @@ static void read_local(struct reader *r)
 }
 
 /* `rule "name" {`, `config {`, `rule(computed) {`. */
+/* rule ci { … }: step over the name. */
+static void say_no_quotes(struct reader *r, const struct token *word)
+{
+	const struct token *name = now(r);
+
+	fault(r, name->line);
+	diags_add(r->out, DIAG_ERROR, r->file, name->line, name->col, 0, "E016", "a name is a text and needs quotes: " SLICE_FMT " \"" SLICE_FMT
+		  "\" { … }", SLICE_ARG(word->text), SLICE_ARG(glimpse(name->text)));
+	step(r);
+}
+
+/* A comma or a brace behind a declaration that has ended: its last brace was not meant to be that. */
+static void say_closed_early(struct reader *r, const struct token *word)
+{
+	const struct token *brace = now(r) - 1;
+
+	fault(r, brace->line);
+	diags_add(r->out, DIAG_ERROR, r->file, brace->line, brace->col, 0, "E003",
+		  "this brace closes the '" SLICE_FMT "' of line %d, and more of it follows: here or before it one brace is too many",
+		  SLICE_ARG(word->text), word->line);
+}
+
 static void read_declaration(struct reader *r)
 {
 	struct places *p = r->p;
@@ -481,6 +503,8 @@ static void read_declaration(struct reader *r)
 			d.table = read_table(r);
 		}
 		read_until(r, ")");
+	} else if (now(r)->kind == TOKEN_NAME && token_is(ahead(r, 1), "{") && is_data(r)) {
+		say_no_quotes(r, word);
 	}
 	if (token_is(now(r), "=") && d.name.ptr && is_data(r)) {
 		say_foreign(r, now(r), "no = stands between a declaration's name and its table");
@@ -488,6 +512,8 @@ static void read_declaration(struct reader *r)
 	}
 	if (token_is(now(r), "{"))
 		d.table = read_table(r);
+	if (d.table && r->depth == 1 && (token_is(now(r), ",") || token_is(now(r), "}")))
+		say_closed_early(r, word);
 	if ((p->n_declarations & (p->n_declarations - 1)) == 0)
 		p->declarations = xrealloc(p->declarations, (p->n_declarations ? p->n_declarations * 2 : 1) * sizeof d);
 	p->declarations[p->n_declarations++] = d;

@@ -554,7 +554,8 @@ static void say_error(struct world *w, struct slice message, const char *code)
 		return;                                 /* a consequence of what has been said */
 	if (line && places_word(f->places, quoted_word(message), line, PLACE_ANY, &col) != line)
 		col = 0;
-	diags_add(w->diags, DIAG_ERROR, f->path, line, col, 0, code, SLICE_FMT, SLICE_ARG(slice_upto(message, 400)));
+	diags_add(w->diags, DIAG_ERROR, f->path, line, col, 0, code, SLICE_FMT "%s", SLICE_ARG(slice_upto(message, 400)),
+		  slice_starts(message, SLICE("invalid escape sequence")) ? "; a text with backslashes is written [[…]], or each of them twice" : "");
 	say_brace(w, f, message);
 }
 

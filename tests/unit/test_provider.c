@@ -169,6 +169,9 @@ Test(provider, refuses_to_identify_without_event_id_or_document)
 		cr_assert_eq(identify(&t, bad[i].headers, slice_of(bad[i].body), &id, &e), -1, "%zu", i);
 		cr_assert_eq(e.kind, ERR_INPUT);
 	}
+	struct err e = { 0 };
+	cr_assert_eq(identify(&t, "X-GitHub-Event: push\nX-GitHub-Delivery: 1\n" FORM, SLICE(" {\"ref\":\"x\"}"), &id, &e), -1);
+	cr_assert_str_eq(e.msg, "the content type says that this is a form, and the body is JSON: send it as application/json");
 	trial_fini(&t);
 	no_leaks();
 }
