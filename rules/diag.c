@@ -11,6 +11,7 @@
 #define KEPT_MAX 200
 #define WORD_MAX 64
 #define LINE_MAX_BYTES 500
+#define TEXT_MAX_BYTES 1000
 
 void diags_fini(struct diags *d)
 {
@@ -34,6 +35,30 @@ static struct diag *append(struct diags *d, enum severity s)
 	return &d->list[d->n++];
 }
 
+/* What a terminal would obey becomes spaces, C0 and C1: the files may be a stranger's. */
+static char *clean(char *text)
+{
+	for (char *c = text; c && *c; c++)
+		if (((unsigned char)*c < 0x20 && *c != '\t') || *c == 0x7f)
+			*c = ' ';
+		else if (*c == '\xc2' && (c[1] & '\xe0') == '\x80')
+			c[0] = c[1] = ' ';
+	return text;
+}
+
+/* A message may quote what has no bound: a name of a megabyte. */
+static void cut(char *text)
+{
+	static const char more[] = "…";
+	size_t at = TEXT_MAX_BYTES - sizeof more;
+
+	if (strlen(text) < TEXT_MAX_BYTES)
+		return;
+	while ((text[at] & '\xc0') == '\x80')
+		at--;
+	memcpy(text + at, more, sizeof more);
+}
+
 void diags_add(struct diags *d, enum severity s, const char *file, int line, int col, int end_col, const char *code,
 	       const char *fmt, ...)
 {
@@ -42,7 +67,7 @@ void diags_add(struct diags *d, enum severity s, const char *file, int line, int
 
 	if (!x)
 		return;
-	x->file = xstrdup(file);
+	x->file = clean(xstrdup(file));
 	x->line = line;
 	x->col = col;
 	x->end_col = end_col;
@@ -51,6 +76,7 @@ void diags_add(struct diags *d, enum severity s, const char *file, int line, int
 	if (vasprintf(&x->text, fmt, ap) < 0)
 		abort();
 	va_end(ap);
+	cut(clean(x->text));
 }
 
 /* One past the word or the quoted text that begins at COL. */
@@ -75,11 +101,7 @@ static char *copy_line(struct slice text, size_t at)
 	slice_cut(line, '\n', &line, &rest);
 	if (line.len && line.ptr[line.len - 1] == '\r')
 		line.len--;
-	char *copy = slice_dup(slice_upto(line, LINE_MAX_BYTES));
-	for (char *c = copy; *c; c++)
-		if ((unsigned char)*c < 0x20 && *c != '\t')
-			*c = ' ';
-	return copy;
+	return clean(slice_dup(slice_upto(line, LINE_MAX_BYTES)));
 }
 
 void diags_show(struct diags *d, const char *file, struct slice text)
@@ -216,9 +238,9 @@ int diags_parse_json(struct slice json, struct diags *out)
 		struct diag *x = append(out, *name == 'e' ? DIAG_ERROR : *name == 'w' ? DIAG_WARNING : DIAG_NOTE);
 		if (!x)
 			continue;
-		x->file = xstrdup(member(o, "file"));
-		x->text = xstrdup(member(o, "text"));
-		x->source_line = xstrdup(line);
+		x->file = clean(xstrdup(member(o, "file")));
+		x->text = clean(xstrdup(member(o, "text")));
+		x->source_line = clean(xstrdup(line));
 		x->line = number(o, "line");
 		x->col = number(o, "col");
 		x->end_col = number(o, "end_col");

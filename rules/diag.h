@@ -18,8 +18,9 @@ struct diags {
 	int errors;
 };
 void diags_fini(struct diags *d);
+/* Control bytes become spaces, and a text is cut at 1000 bytes: both may quote what a stranger wrote. At most 200 are kept. */
 void diags_add(struct diags *d, enum severity s, const char *file, int line, int col, int end_col, const char *code,
-	       const char *fmt, ...) PRINTF(8, 9);                                       /* at most 200 are kept */
+	       const char *fmt, ...) PRINTF(8, 9);
 /* Give those of FILE that have a place and no source line theirs from TEXT, and an end where they have none. */
 void diags_show(struct diags *d, const char *file, struct slice text);
 void diags_sort(struct diags *d);                                                        /* by file, line, col; doubles go */

@@ -7,19 +7,27 @@
 #include "cli/site.h"
 #include "cli/talk.h"
 
-/* GitHub's annotation commands; ours are messages of one line, so only their own separators need escaping. */
+/* As GitHub wants it where its own separators are among ESCAPED. */
+static void print_escaped(const char *text, const char *escaped)
+{
+	for (const char *c = text; *c; c++)
+		if (strchr(escaped, *c))
+			printf("%%%02X", (unsigned char)*c);
+		else
+			putchar(*c);
+}
+
+/* GitHub's annotation commands. */
 static void print_github(const struct diags *d)
 {
 	static const char *const levels[] = { [DIAG_ERROR] = "error", [DIAG_WARNING] = "warning", [DIAG_NOTE] = "notice" };
 
 	for (size_t i = 0; i < d->n; i++) {
 		const struct diag *x = &d->list[i];
-		printf("::%s file=%s,line=%d,col=%d::", levels[x->severity], x->file, x->line, x->col);
-		for (const char *c = x->text; *c; c++)
-			if (strchr("%\r\n", *c))
-				printf("%%%02X", (unsigned char)*c);
-			else
-				putchar(*c);
+		printf("::%s file=", levels[x->severity]);
+		print_escaped(x->file, "%:,\r\n");
+		printf(",line=%d,col=%d::", x->line, x->col);
+		print_escaped(x->text, "%\r\n");
 		putchar('\n');
 	}
 }

@@ -187,6 +187,31 @@ Test(diag, is_sorted_without_doubles_and_survives_json)
 	no_leaks();
 }
 
+Test(diag, obeys_no_byte_of_what_it_quotes_and_cuts_what_is_long)
+{
+	struct diags d = { 0 }, back = { 0 };
+	CLEANUP(buf_fini) struct buf json = BUF(BUF_UNLIMITED);
+	CLEANUP(freep) char *name = xmalloc(4001);
+
+	for (int i = 0; i < 4000; i += 2)
+		memcpy(name + i, "é", 2);
+	name[4000] = '\0';
+	diags_add(&d, DIAG_ERROR, "a\n\033[1mb", 1, 1, 0, "", "x\r\033]0;y\007\xc2\x9b" "1m\x7fé\tz");
+	diags_show(&d, "a  [1mb", SLICE("\033[2J \xc2\x9d é"));
+	cr_assert_str_eq(d.list[0].source_line, " [2J    é");
+	diags_add(&d, DIAG_ERROR, "b", 1, 1, 0, "", "%s", name);
+	cr_assert_str_eq(d.list[0].file, "a  [1mb");
+	cr_assert_str_eq(d.list[0].text, "x  ]0;y   1m é\tz");
+	cr_assert(strlen(d.list[1].text) < 1000 && strlen(d.list[1].text) > 990);
+	cr_assert_str_eq(d.list[1].text + strlen(d.list[1].text) - 5, "é…");
+	cr_assert_eq(diags_parse_json(SLICE("[{\"severity\":\"error\",\"file\":\"a\\u001b\",\"text\":\"b\\u0007\",\"source_line\":\"c\\u009bd\"}]"), &back), 0);
+	diags_json(&back, &json);
+	cr_assert_str_eq(buf_cstr(&json), "[{\"severity\":\"error\",\"file\":\"a \",\"line\":0,\"col\":0,\"end_col\":0,\"code\":\"\",\"text\":\"b \",\"source_line\":\"c  d\"}]");
+	diags_fini(&d);
+	diags_fini(&back);
+	no_leaks();
+}
+
 Test(diag, keeps_two_hundred_and_counts_all)
 {
 	struct diags d = { 0 };
