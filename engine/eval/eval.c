@@ -36,7 +36,7 @@ static void note_current(const char *path)
 	buf_adds(&out, "{\"version\":1,\"files\":[],\"modules\":{},\"providers\":[],\"diags\":[{\"severity\":\"error\",\"file\":");
 	buf_add_json(&out, slice_of(path));
 	buf_addf(&out, ",\"line\":0,\"col\":0,\"end_col\":0,\"code\":\"E015\",\"text\":\"still running after %d seconds: a function of Lua's "
-		 "libraries does not come back\"}]}\n", EVAL_DEADLINE_S);
+		 "libraries does not come back, or there is too much to read\"}]}\n", EVAL_DEADLINE_S);
 	if (buf_is_over(&out))
 		return;                                 /* the one before stands */
 	memcpy(late_bundle, out.ptr, out.len);

@@ -42,6 +42,11 @@ static int check_bytes(const struct eval_file *f, struct diags *d)
 	struct slice s = buf_slice(&f->text);
 	int line = 1, col = 1;
 
+	if (slice_starts(s, SLICE("\xef\xbb\xbf"))) {
+		diags_add(d, DIAG_ERROR, f->path, 1, 1, 0, "E010",
+			  "begins with a byte order mark, which is no part of a Lua text: save it as UTF-8 without one");
+		return -1;
+	}
 	while (s.len) {
 		uint32_t code;
 		size_t n = utf8_next(s, &code);
