@@ -104,6 +104,64 @@ Test(schedule, a_minute_of_delay_is_not_missed)
 	no_leaks();
 }
 
+Test(schedule, an_instant_is_missed_a_millisecond_past_the_minute)
+{
+	struct ruleset *rs = RULES("r", "{'cron':{'#':['0 3 * * *'],'missed':'skip'}" RUN);
+	int64_t out[SCHEDULE_INSTANTS_MAX], through, due = at("2026-11-30 03:00:00");
+
+	for (int late = 0; late < 2; late++) {
+		int64_t now = due + SCHEDULE_LATE_MS + late;
+		cr_assert_eq(schedule_due(rule_schedule(only_rule(rs)), only_rule(rs), due - 1, now, out, &through), (size_t)!late);
+		cr_assert_eq(through, due, "it is settled either way");
+	}
+	cr_assert_eq(schedule_due(rule_schedule(only_rule(rs)), only_rule(rs), due - 1, due - 1, out, &through), 0);
+	cr_assert_eq(through, due - 1);
+	ruleset_unref(rs);
+	no_leaks();
+}
+
+Test(schedule, of_more_than_a_hundred_that_were_missed_the_newest_run)
+{
+	const char *all = "{'cron':{'#':['* * * * *'],'missed':'all'}" RUN;
+
+	expect(all, &(struct look){ "2026-11-30 00:00:00", "2026-11-30 01:40:00", 100, "2026-11-30 00:01:00", "2026-11-30 01:40:00", "2026-11-30 01:40:00" });
+	expect(all, &(struct look){ "2026-11-30 00:00:00", "2026-11-30 01:41:00", 100, "2026-11-30 00:02:00", "2026-11-30 01:41:00", "2026-11-30 01:41:00" });
+	no_leaks();
+}
+
+Test(schedule, jitter_has_bounds_and_spreads_over_all_of_the_least)
+{
+	static const struct { const char *jitter; int is_good; } cases[] = {
+		{ "1s", 1 }, { "999ms", 0 }, { "24h", 1 }, { "1d", 1 }, { "86401s", 0 }, { "0s", 0 }, { "10", 0 }, { "", 0 },
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct bundle_text b = BUNDLE_TEXT;
+		CLEANUP(buf_fini) struct buf text = BUF(BUF_UNLIMITED), shown = BUF(BUF_UNLIMITED);
+		CLEANUP(freep) char *plain = xprintf("{'cron':{'#':['@daily'],'jitter':'%s'}" RUN, cases[i].jitter);
+		struct ruleset *rs = NULL;
+		struct diags d = { 0 };
+		struct err e = { 0 };
+		bundle_decl(&b, "rule", "r", 1, plain);
+		int r = ruleset_compile(bundle_end(&b, &text), &rs, &d, &e);
+		diags_print(&d, &shown, 0);
+		cr_assert_eq(r == 0, cases[i].is_good, "%s: %s", cases[i].jitter, buf_cstr(&shown));
+		cr_assert(cases[i].is_good || strstr(buf_cstr(&shown), "jitter"), "%s: %s", cases[i].jitter, buf_cstr(&shown));
+		if (r == 0)
+			ruleset_unref(rs);
+		diags_fini(&d);
+	}
+	struct ruleset *rs = RULES("r", "{'cron':{'#':['* * * * *'],'jitter':'1s'}" RUN);
+	int64_t since = at("2026-11-30 00:00:00"), due, most = 0;
+	for (int i = 0; i < 1000; i++) {
+		since = schedule_next_ms(rule_schedule(only_rule(rs)), only_rule(rs), since, &due);
+		cr_assert(due >= since && due < since + 1000);
+		most = due - since > most ? due - since : most;
+	}
+	cr_assert_gt(most, 980, "%lld", (long long)most);
+	ruleset_unref(rs);
+	no_leaks();
+}
+
 Test(schedule, a_year_of_missed_minutes_is_bounded_and_quick)
 {
 	struct ruleset *rs = RULES("r", "{'cron':{'#':['* * * * *'],'missed':'all'}" RUN);
