@@ -119,6 +119,18 @@ static int connect_tcp(const char *host, int port, struct err *e)
 	return fd;
 }
 
+/* As fd_write_all, but a server that has gone is an error and no signal. */
+static int send_all(int fd, struct slice s)
+{
+	while (s.len) {
+		ssize_t n = send(fd, s.ptr, s.len, MSG_NOSIGNAL);
+		if (n < 0 && errno != EINTR)
+			return -1;
+		s = slice_from(s, n > 0 ? (size_t)n : 0);
+	}
+	return 0;
+}
+
 static int send_request(int fd, const struct client_target *t, const struct client_request *r, struct err *e)
 {
 	CLEANUP(buf_fini) struct buf head = BUF(HEAD_MAX), key = BUF(256);
@@ -142,10 +154,10 @@ static int send_request(int fd, const struct client_target *t, const struct clie
 	buf_adds(&head, "\r\n");
 	if (buf_is_over(&head))
 		return err_set(e, ERR_LIMIT, "the request's head is over %d bytes", HEAD_MAX);
-	if (fd_write_all(fd, buf_slice(&head)) < 0)
+	if (send_all(fd, buf_slice(&head)) < 0)
 		return err_errno(e, "send");
 	/* A server that refuses the body early answers and closes: its answer matters more than our EPIPE. */
-	if (fd_write_all(fd, r->body) < 0 && errno != EPIPE && errno != ECONNRESET)
+	if (send_all(fd, r->body) < 0 && errno != EPIPE && errno != ECONNRESET)
 		return err_errno(e, "send");
 	return 0;
 }
@@ -270,7 +282,7 @@ static int read_head(struct body *b, struct err *e)
 		if (r < 0)
 			return -1;
 		if (r == 0)
-			return err_set(e, ERR_UNAVAIL, "the server closed the connection without an answer");
+			return err_set(e, ERR_IO, "the server closed the connection without an answer");
 	}
 	buf_clear(&b->out->head);
 	buf_add(&b->out->head, slice_upto(buf_slice(&b->in), (size_t)end + 2));

@@ -35,7 +35,8 @@ struct client_response {
 	struct buf body;                        /* owned; at most CLIENT_BODY_MAX */
 };
 /* 0: an answer came (any status; when streaming only a 200 is streamed, other bodies land in response.body).
- * -1: unreachable, cut or not HTTP (ERR_UNAVAIL, ERR_IO, ERR_LIMIT); an interrupt (Ctrl-C) is ERR_UNAVAIL "interrupted". */
+ * -1: unreachable, or silent for too long (ERR_UNAVAIL); lost once it was reached, or not HTTP (ERR_IO); ERR_LIMIT. An interrupt
+ * (Ctrl-C) is ERR_UNAVAIL "interrupted". */
 int client_do(const struct client_target *t, const struct client_request *r, struct client_response *out, struct err *e) MUST_USE;
 void client_response_fini(struct client_response *r);
 /* Value of a header in RESPONSE, SLICE_NULL where absent. */

@@ -83,6 +83,23 @@ static void show_text(const json_t *d)
 		printf("  %s: %s\n", name, json_string_value(value) ? json_string_value(value) : "");
 }
 
+void delivery_line(const json_t *d, FILE *to)
+{
+	const char *action = talk_string(d, "action");
+	long long replay_of = talk_integer(d, "replay_of"), same_as = talk_integer(d, "same_as"), jobs = talk_integer(d, "jobs");
+	CLEANUP(freep) char *event = xprintf("%s%s%s", talk_string(d, "event"), *action ? "." : "", action);
+	char age[16];
+
+	talk_age(wall_ms() - talk_integer(d, "received_ms"), age);
+	fprintf(to, "%6lld  %-12s %-24s %-28s %4lld %-4s  %s ago", (long long)talk_integer(d, "id"), talk_string(d, "source"), event,
+		talk_string(d, "repo"), jobs, jobs == 1 ? "job" : "jobs", age);
+	if (replay_of)
+		fprintf(to, "  replay of %lld", replay_of);
+	if (same_as)
+		fprintf(to, "  same as %lld", same_as);
+	fputc('\n', to);
+}
+
 int delivery_show(const struct command *c, const char *state, int64_t id, enum delivery_form form)
 {
 	CLEANUP(freep) char *path = xprintf("/api/v1/deliveries/%" PRId64, id);

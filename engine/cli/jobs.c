@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "cli/options.h"
+#include "cli/filter.h"
 #include "cli/talk.h"
 #include "model/job.h"
 
@@ -37,10 +37,14 @@ static int run(const struct command *self, int argc, char **argv)
 		return command_usage(self, "--state is the server's state folder; jobs that are %s: --state-is %s", folder, folder);
 	if (slice_to_i64(slice_of(limit), 1, 200, &n) < 0)
 		return command_usage(self, "--limit takes a number from 1 to 200, not '%s'", limit);
-	CLEANUP(freep) char *path = xprintf("/api/v1/jobs?limit=%lld%s%s%s%s", (long long)n, state ? "&state=" : "",
-					    state ? state : "", rule ? "&rule=" : "", rule ? rule : "");
+	CLEANUP(buf_fini) struct buf path = BUF(4096);
+	buf_addf(&path, "/api/v1/jobs?limit=%lld", (long long)n);
+	buf_adds(&path, state ? "&state=" : "");
+	filter_add_escaped(slice_of(state), &path);
+	buf_adds(&path, rule ? "&rule=" : "");
+	filter_add_escaped(slice_of(rule), &path);
 	json_t *answer = NULL;
-	code = talk_json(self, folder, NULL, path, &answer);
+	code = talk_json(self, folder, NULL, buf_cstr(&path), &answer);
 	if (code)
 		return code;
 	if (as_json) {

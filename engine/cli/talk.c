@@ -30,10 +30,16 @@ int talk_unreachable(const struct command *c, const struct err *e)
 
 int talk_refused(const struct command *c, const struct client_response *r)
 {
+	return talk_refused_about(c, NULL, r);
+}
+
+int talk_refused_about(const struct command *c, const char *what, const struct client_response *r)
+{
 	json_t *problem = json_loadb(r->body.ptr ? r->body.ptr : "", r->body.len, 0, NULL);
 	const char *detail = talk_string(problem, "detail");
 
-	fprintf(stderr, "pushrod %s: %s (HTTP %d)\n", c->name, *detail ? detail : "the server refused", r->status);
+	fprintf(stderr, "pushrod %s: %s%s%s (HTTP %d)\n", c->name, what ? what : "", what ? ": " : "", *detail ? detail : "the server refused",
+		r->status);
 	json_decref(problem);
 	return r->status == 404 || r->status == 410 ? EXIT_NOT_FOUND : r->status == 401 || r->status == 403 ? EXIT_UNREACHABLE : EXIT_FAILED;
 }

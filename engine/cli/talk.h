@@ -13,6 +13,7 @@ int talk_json(const struct command *c, const char *named, const char *method, co
 int talk_json_body(const struct command *c, const char *named, const char *method, const char *path, struct slice body, json_t **out);
 /* An answer that is not a 2xx, said on stderr: the problem's detail. Returns the exit code that fits. */
 int talk_refused(const struct command *c, const struct client_response *r);
+int talk_refused_about(const struct command *c, const char *what, const struct client_response *r);    /* "delivery 7: …" */
 int talk_unreachable(const struct command *c, const struct err *e);
 /* The exit code that a job's result stands for; JOB_RUNNING and other open states: EXIT_FAILED. */
 /* What a hook answers, as lines: the jobs with their cells, the rules that did not match, notes. Of a tamed answer. */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "cli/options.h"
+#include "cli/filter.h"
 #include "cli/talk.h"
 
 #define DATA_MAX (1 << 20)
@@ -32,17 +32,6 @@ static int read_data(const struct command *c, const char *data, struct buf *out)
 	return v ? EXIT_OK : command_usage(c, "--data wants a JSON object or array: line %d: %s", at.line, at.text);
 }
 
-static void add_escaped(struct slice s, struct buf *out)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.ptr[i];
-		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("._-", c))
-			buf_addc(out, (char)c);
-		else
-			buf_addf(out, "%%%02X", c);
-	}
-}
-
 static void tell(json_t *answer)
 {
 	talk_tame(answer);
@@ -67,11 +56,11 @@ static int run(const struct command *self, int argc, char **argv)
 		return code;
 	int is_local = !strncmp(word, "local:", 6);
 	buf_adds(&path, is_local ? "/api/v1/local/" : "/api/v1/rules/");
-	add_escaped(slice_of(is_local ? word + 6 : word), &path);
+	filter_add_escaped(slice_of(is_local ? word + 6 : word), &path);
 	buf_adds(&path, is_local ? "" : "/trigger");
 	if (file && !is_local) {
 		buf_adds(&path, "?file=");
-		add_escaped(slice_of(file), &path);
+		filter_add_escaped(slice_of(file), &path);
 	}
 	json_t *answer = NULL;
 	code = talk_json_body(self, folder, "POST", buf_cstr(&path), buf_slice(&body), &answer);

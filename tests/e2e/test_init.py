@@ -41,7 +41,7 @@ def test_init_makes_a_directory_that_checks_serves_and_fires():
         code, out, err = s.cli("deliveries", *args)
         assert code == 0 and len(out.splitlines()) == want, (args, out, err)
     code, out, err = s.cli("deliveries", "--since", "yesterday")
-    assert code == 2 and "such as 2h or 7d, or a moment such as 2026-11-30T08:00:00Z, not 'yesterday'" in err, err
+    assert code == 2 and "such as 2h (ago), 2026-11-30T08:00 or 2026-11-30T08:00:00Z, not 'yesterday'" in err, err
     code, out, err = s.cli("watch")
     assert code == 0 and "a push to " in out and "succeeded" in out, (out, err)
 

@@ -1,10 +1,15 @@
 """Deliveries run again: those that no sender brought, many at once, large ones, and what becomes of the chain behind them."""
 import json
 import os
+import pty
+import re
+import signal
 import sqlite3
+import subprocess
+import time
 import urllib.parse
 
-from lib import Repository, Server, wait
+from lib import Repository, Server, binary, environment, wait
 
 ASAN_TOO = True
 
@@ -222,3 +227,175 @@ def test_a_delivery_is_saved_where_one_says_and_nothing_is_written_over():
     assert s.cli("test", s.site, "--save", "1")[0] == 1 and s.cli("test", s.site, "--save", "1", "--force")[0] == 0
     for args, code in ((("save",), 2), (("save", "x"), 2), (("save", "9", place), 5), (("save", "1", place, "y"), 2), (("show", "1", "y"), 2)):
         assert s.cli("deliveries", *args)[0] == code, args
+
+
+BRANCHES = 'rule "main" { on = "push", when = { branch = "main" }, run = function(job) end }\n' \
+           'rule "by hand" { on = "push", when = { branch = { "main", "dev" } }, run = function(job) end }\n' \
+           'rule "after" { on = "rule:finished", when = { rule = "main" }, run = function(job) end }\n'
+
+
+def body(branch):
+    return json.dumps({"ref": f"refs/heads/{branch}", "after": "1" * 40, "repository": {"full_name": "acme/site"}, "commits": []}).encode()
+
+
+def replays(s):
+    """{original: [replay, …]} of all that are kept."""
+    out, page = {}, "/api/v1/deliveries?limit=200"
+    while page:
+        answer = s.get(page)
+        for d in answer["deliveries"]:
+            if "replay_of" in d:
+                out.setdefault(d["replay_of"], []).append(d["id"])
+        page = answer["next"]
+    return out
+
+
+def test_those_that_a_filter_finds_are_run_again_from_the_oldest_on():
+    s = Server({"rules/r.lua": BRANCHES})
+    sent = [s.deliver(body(b))[1]["delivery"] for b in ("main", "dev", "other", "dev", "main")]
+    ended(s, "after", 2)
+    wait("all have ended", lambda: not sum(s.get("/api/v1/status")["jobs"].values()))
+    dev = [sent[1], sent[3]]
+    # More than one is asked about, or refused where nobody can be asked.
+    code, out, err = s.cli("replay", "--branch", "dev", stdin="")
+    assert code == 2 and "2 deliveries: say --yes" in err and not out and not replays(s), (code, out, err)
+    code, out, err = s.cli("replay", "--branch", "dev", "-n")
+    assert code == 0 and "2 of 2 deliveries would be run again, 2 jobs" in err and not replays(s), (code, out, err)
+    assert [line.split()[1] for line in out.splitlines() if line.startswith("delivery ")] == [str(d) for d in dev], out
+    code, out, err = s.cli("replay", "--branch", "dev", "--yes", "--json")
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and [a["replay_of"] for a in answers] == dev and answers[0]["delivery"] < answers[1]["delivery"], (out, err)
+    assert "2 of 2 deliveries run again, 2 jobs" in err and [m["rule"] for a in answers for m in a["matched"]] == ["by hand"] * 2, (out, err)
+    # Not again what is a replay already, nor what jobs caused, unless it is named: 3 of 5 by what they match.
+    code, out, err = s.cli("replay", "--since", "1h", "--matched", "yes", "--rule", "main", "--yes")
+    assert code == 1 and "left out: 2 replays" in err and "left out: 2 that jobs caused" in err, (code, out, err)
+    assert "2 of 4 deliveries run again, 2 jobs; 2 could not be" in err and f"delivery {dev[0]}: rule 'main' does not match" in err, err
+    caused = [d["id"] for d in reversed(deliveries(s, "rule")) if d["jobs"]]
+    code, out, err = s.cli("replay", "--source", "rule", "--matched", "yes", "--after", str(caused[0]), "-n")
+    assert code == 0 and f"delivery {caused[1]} would run 1 job" in out and f"delivery {caused[0]} " not in out, (out, err)
+    # One alone needs no asking; none is told; the mistakes.
+    code, out, err = s.cli("replay", "--matched", "no", "--source", "github")
+    assert code == 3 and f"delivery {sent[2]} again as" in out and "run again" not in err, (code, out, err)
+    assert s.cli("replay", "--branch", "nowhere", "--yes")[0] == 3
+    assert s.cli("replay", "1", "2", "--rule", "by hand")[0] == 0, "those that are named are not asked about"
+    for args in (("1", "--branch", "dev"), ("--branch", "dev", "--limit", "0"), ("--since", "yesterday"), ("--matched", "maybe"), (), ("--after", "x"),
+                 ("--branch", "dev", "1", "-n")):
+        assert s.cli("replay", *args)[0] == 2, args
+
+
+def test_times_are_as_people_write_them():
+    s = Server({"rules/r.lua": BRANCHES})
+    s.deliver(body("other"))
+    env = {"TZ": "Asia/Kolkata"}
+    for text, found in (("2h", 1), ("2026-01-01", 1), ("2026-01-01T08:00", 1), ("2026-01-01 08:00:00", 1), ("2026-01-01T08:00:00Z", 1),
+                        ("2026-01-01T08:00:00+05:30", 1), ("1767225600000", 1), ("2099-01-01", 0), ("2099-01-01T00:00Z", 0)):
+        for option, expect in (("--since", found), ("--until", 1 - found)):
+            expect = 0 if (option, text) == ("--until", "2h") else expect
+            code, out, err = s.cli("deliveries", option, text, "--json", env=env)
+            assert code == 0 and len(json.loads(out)["deliveries"]) == expect, (option, text, out, err)
+    at = s.get("/api/v1/deliveries/1")["received_ms"] // 1000
+    for moment, found in ((at, 1), (at + 1, 0)):
+        for form, zone in (("%Y-%m-%dT%H:%M:%SZ", 0), ("%Y-%m-%dT%H:%M:%S", 19800), ("%Y-%m-%d %H:%M:%S", 19800)):
+            text = time.strftime(form, time.gmtime(moment + zone))
+            code, out, err = s.cli("deliveries", "--since", text, "--json", env=env)
+            assert len(json.loads(out)["deliveries"]) == found, (text, out, err)
+    for text in ("soon", "2026-13-01", "2026-01-01T08", "2026-01-01x", "-1"):
+        code, _, err = s.cli("deliveries", "--since", text)
+        assert code == 2 and "--since takes a time" in err, (text, err)
+
+
+def test_more_than_the_bound_is_refused_with_the_count_and_all_pages_are_read():
+    s = Server({"rules/r.lua": BRANCHES})
+    for _ in range(205):
+        assert s.deliver(body("other"))[0] == 202
+    code, out, err = s.cli("replay", "--source", "github", "--limit", "204", "--dry-run")
+    assert code == 1 and "205 deliveries fit, the most is 204" in err and "--limit 205" in err and not out, (code, out, err)
+    code, out, err = s.cli("replay", "--source", "github", "--limit", "205", "--dry-run")
+    assert code == 3 and [int(n) for n in re.findall("^delivery ([0-9]+) would run 0 jobs", out, re.M)] == list(range(1, 206)), (code, err)
+    assert "205 of 205 deliveries would be run again, 0 jobs; 205 matched no rule" in err, err
+
+
+def test_one_that_cannot_be_does_not_stop_the_others():
+    s = Server({"rules/r.lua": BRANCHES})
+    for _ in range(4):
+        s.deliver(body("dev"))
+    s.stop()
+    db = sqlite3.connect(os.path.join(s.state, "pushrod.db"))
+    db.execute("DELETE FROM body WHERE delivery=2")
+    db.commit()
+    db.close()
+    s.start()
+    for args in (("--source", "github", "--yes"), ("1", "2", "3", "4")):
+        before = replays(s)
+        code, out, err = s.cli("replay", *args)
+        assert code == 1 and "delivery 2: the body of this delivery is no longer kept (HTTP 410)" in err, (code, out, err)
+        assert "3 of 4 deliveries run again, 3 jobs; 1 could not be" in err, err
+        assert {d: len(r) - len(before.get(d, [])) for d, r in replays(s).items()} == {1: 1, 3: 1, 4: 1}
+
+
+def test_a_person_is_asked_on_a_terminal():
+    s = Server({"rules/r.lua": BRANCHES})
+    for _ in range(3):
+        s.deliver(body("dev"))
+
+    def answer(text):
+        ours, theirs = pty.openpty()
+        p = subprocess.Popen([binary(), "replay", "--branch", "dev"], stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                             env=environment({"PUSHROD_STATE": s.state}))
+        os.close(theirs)
+        os.write(ours, text)
+        out, err = p.communicate(timeout=60)
+        os.close(ours)
+        assert "Run these 3 deliveries again, from the oldest to the newest? [y/N]" in err and "acme/site" in err, err
+        return p.returncode, err
+
+    for no in (b"n\n", b"\n", b"\x04"):
+        code, err = answer(no)
+        assert code == 1 and "nothing was run" in err and not replays(s), (code, err)
+    code, err = answer(b"y\n")
+    assert code == 0 and "3 of 3 deliveries run again" in err and sorted(replays(s)) == [1, 2, 3], (code, err)
+
+
+def replaying(s, *args):
+    """A run of `pushrod replay` under way, and the first line that it printed."""
+    p = subprocess.Popen([binary(), "replay", *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                         env=environment({"PUSHROD_STATE": s.state}))
+    return p, p.stdout.readline()
+
+
+def test_an_interrupt_says_how_far_it_got_and_the_rest_goes_on_from_there():
+    s = Server({"rules/r.lua": BRANCHES})
+    for _ in range(120):
+        assert s.deliver(body("other"))[0] == 202
+    p, first = replaying(s, "--source", "github", "--yes")
+    assert first.startswith("delivery 1 again as"), first
+    p.send_signal(signal.SIGINT)
+    out, err = p.communicate(timeout=60)
+    far = re.search(r"ended behind delivery ([0-9]+), ([0-9]+) of 120; to go on: --after ([0-9]+)\n", err)
+    assert p.returncode == 130 and far and far[1] == far[2] == far[3] and int(far[1]) < 120, (p.returncode, err)
+    assert sorted(replays(s)) == list(range(1, int(far[1]) + 1))
+    code, _, err = s.cli("replay", "--source", "github", "--yes", "--after", far[3])
+    assert code == 3 and f"{120 - int(far[1])} of {120 - int(far[1])} deliveries run again" in err, (code, err)
+    done = replays(s)
+    assert sorted(done) == list(range(1, 121)) and all(len(r) == 1 for r in done.values()), "each once"
+
+
+def test_a_lost_connection_runs_nothing_twice():
+    s = Server({"rules/r.lua": BRANCHES})
+    for _ in range(150):
+        assert s.deliver(body("other"))[0] == 202
+    p, _ = replaying(s, "--source", "github", "--yes")
+    for _ in range(3):
+        front = s.roles()["front"]
+        os.kill(front, signal.SIGKILL)
+        assert p.poll() is None, "it is under way"
+        wait("another front", lambda: s.roles().get("front", front) != front)
+        for _ in range(5):
+            p.stdout.readline()                 # it goes on
+    out, err = p.communicate(timeout=100)
+    assert p.returncode == 3 and "150 of 150 deliveries run again" in err, (p.returncode, out, err)
+    done = replays(s)
+    assert sorted(done) == list(range(1, 151)) and all(len(r) == 1 for r in done.values()), done
+    s.stop()
+    code, _, err = s.cli("replay", "1")
+    assert code == 4, (code, err)
