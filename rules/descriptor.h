@@ -124,7 +124,7 @@ struct provider {
 	size_t n_pieces;
 	int has_no_id;                  /* delivery = "none" */
 	int id_in_mac, retries, answer_status;
-	int64_t deadline_ms, keep_ms;
+	int64_t deadline_ms;
 	EVP_MAC *mac;                   /* KIND_HMAC */
 	struct paths *documents;        /* of json: sources */
 

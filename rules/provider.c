@@ -14,7 +14,7 @@
 
 static const char *const keys[] = {
 	"kind", "hash", "enc", "sig", "prefix", "item", "pair", "take", "key", "strip", "ts", "ts_unit", "tol", "msgid", "payload",
-	"signed", "digest", "event", "action", "delivery", "id_in_mac", "hello", "answer", "deadline", "retry", "keep", "like", "fields",
+	"signed", "digest", "event", "action", "delivery", "id_in_mac", "hello", "answer", "deadline", "retry", "like", "fields",
 	"events", NULL
 };
 static const char *const kinds[] = { "", "hmac", "ed25519", "token", "basic", "none", NULL };
@@ -359,7 +359,6 @@ static void read_fields(struct descriptor_reader *d, const struct node *t)
 	p->tolerance_ms = duration_of(d, t, "tol", 0);
 	p->retries = word_of(d, t, "retry", retries, 0);
 	p->deadline_ms = duration_of(d, t, "deadline", 10000);
-	p->keep_ms = duration_of(d, t, "keep", (int64_t)30 * 86400000);
 	p->id_in_mac = bool_of(d, t, "id_in_mac");
 	p->item = char_of(d, t, "item");
 	p->pair = char_of(d, t, "pair");

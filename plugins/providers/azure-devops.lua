@@ -27,7 +27,7 @@ closed.when = { ["resource.status"] = "abandoned" }
 
 provider "azure-devops" {
   kind = "basic",
-  event = "json:eventType", delivery = "json:id", id_in_mac = false, deadline = "10s", retry = "auto", keep = "7d",
+  event = "json:eventType", delivery = "json:id", id_in_mac = false, deadline = "10s", retry = "auto",
 
   fields = {
     repo   = "join:resource.repository.project.name,resource.repository.name",

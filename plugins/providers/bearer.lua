@@ -1,5 +1,5 @@
 -- Any sender that can set a header: Authorization: Bearer <the secret>.
 provider "bearer" {
   kind = "token", sig = "header:Authorization", prefix = "Bearer ",
-  event = "json:type|json:event|const:event", delivery = "header:Idempotency-Key|digest", id_in_mac = false, keep = "7d",
+  event = "json:type|json:event|const:event", delivery = "header:Idempotency-Key|digest", id_in_mac = false,
 }

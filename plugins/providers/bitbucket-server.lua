@@ -20,7 +20,7 @@ provider "bitbucket-server" {
   kind = "hmac", hash = "sha256", enc = "hex",
   sig = "header:X-Hub-Signature", pair = "=", take = "sha256", signed = "{body}",
   event = "header:X-Event-Key", delivery = "header:X-Request-Id", id_in_mac = false,
-  deadline = "10s", retry = "none", keep = "7d",
+  deadline = "10s", retry = "none",
 
   fields = {
     repo   = "join:repository.project.key,repository.slug" ..

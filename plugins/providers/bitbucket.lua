@@ -27,7 +27,7 @@ provider "bitbucket" {
   kind = "hmac", hash = "sha256", enc = "hex",
   sig = "header:X-Hub-Signature", pair = "=", take = "sha256", signed = "{body}",
   event = "header:X-Event-Key", delivery = "header:X-Request-UUID|header:X-Request-Id", id_in_mac = false,
-  deadline = "10s", retry = "auto", keep = "7d",
+  deadline = "10s", retry = "auto",
 
   fields = {
     repo   = "repository.full_name",

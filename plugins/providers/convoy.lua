@@ -3,5 +3,5 @@
 provider "convoy" {
   kind = "hmac", hash = "sha256", enc = "hex",
   sig = "header:X-Convoy-Signature", signed = "{body}",
-  event = "json:event_type|json:type|const:event", delivery = "digest", id_in_mac = true, keep = "7d",
+  event = "json:event_type|json:type|const:event", delivery = "digest", id_in_mac = true,
 }

@@ -5,5 +5,5 @@ provider "discord" {
   sig = "header:X-Signature-Ed25519", ts = "header:X-Signature-Timestamp", tol = "5m", signed = "{ts}{body}",
   event = "json:event.type|json:type", delivery = "digest", id_in_mac = true,
   hello = { when = "json:type", is = "0", status = 204 },
-  answer = 204, deadline = "3s", retry = "auto", keep = "1d",
+  answer = 204, deadline = "3s", retry = "auto",
 }

@@ -2,5 +2,5 @@
 provider "generic-hmac" {
   kind = "hmac", hash = "sha256", enc = "hex",
   sig = "header:X-Signature", signed = "{body}",
-  event = "header:X-Event", delivery = "header:X-Delivery|digest", id_in_mac = false, keep = "7d",
+  event = "header:X-Event", delivery = "header:X-Delivery|digest", id_in_mac = false,
 }

@@ -3,13 +3,22 @@
 local zero = { "0000000000000000000000000000000000000000",
                "0000000000000000000000000000000000000000000000000000000000000000" }
 
+local function review(event)
+  return { event,
+    ref = "pull_ref:pull_request.number", base = "pull_request.base.ref", head = "pull_request.head.ref",
+    sha = "pull_request.head.sha", number = "pull_request.number", title = "pull_request.title",
+    message = "review.content", author = "sender.login", draft = "pull_request.draft",
+    fork = "differs:pull_request.head.repo_id,pull_request.base.repo_id",
+    labels = "pull_request.labels[].name", url = "pull_request.html_url" }
+end
+
 provider "gitea" {
   kind = "hmac", hash = "sha256", enc = "hex",
   sig = "header:X-Gitea-Signature|header:X-Forgejo-Signature|header:X-Gogs-Signature",
   payload = "form:payload", signed = "{payload}",
   event = "header:X-Gitea-Event|header:X-Forgejo-Event|header:X-Gogs-Event", action = "json:action",
   delivery = "header:X-Gitea-Delivery|header:X-Forgejo-Delivery|header:X-Gogs-Delivery", id_in_mac = false,
-  deadline = "5s", retry = "none", keep = "30d",
+  deadline = "5s", retry = "none",
 
   fields = {
     repo   = "repository.full_name",
@@ -51,24 +60,9 @@ provider "gitea" {
       title = "pull_request.title", message = "pull_request.body", author = "pull_request.user.login",
       draft = "pull_request.draft", fork = "differs:pull_request.head.repo_id,pull_request.base.repo_id",
       labels = "pull_request.labels[].name", url = "pull_request.html_url" },
-    pull_request_approved = { "pull_request.approved",
-      ref = "pull_ref:pull_request.number", base = "pull_request.base.ref", head = "pull_request.head.ref",
-      sha = "pull_request.head.sha", number = "pull_request.number", title = "pull_request.title",
-      message = "review.content", author = "sender.login", draft = "pull_request.draft",
-      fork = "differs:pull_request.head.repo_id,pull_request.base.repo_id",
-      labels = "pull_request.labels[].name", url = "pull_request.html_url" },
-    pull_request_rejected = { "pull_request.changes_requested",
-      ref = "pull_ref:pull_request.number", base = "pull_request.base.ref", head = "pull_request.head.ref",
-      sha = "pull_request.head.sha", number = "pull_request.number", title = "pull_request.title",
-      message = "review.content", author = "sender.login", draft = "pull_request.draft",
-      fork = "differs:pull_request.head.repo_id,pull_request.base.repo_id",
-      labels = "pull_request.labels[].name", url = "pull_request.html_url" },
-    pull_request_comment = { "comment.created",
-      ref = "pull_ref:pull_request.number", base = "pull_request.base.ref", head = "pull_request.head.ref",
-      sha = "pull_request.head.sha", number = "pull_request.number", title = "pull_request.title",
-      message = "review.content", author = "sender.login",
-      fork = "differs:pull_request.head.repo_id,pull_request.base.repo_id",
-      labels = "pull_request.labels[].name", url = "pull_request.html_url" },
+    pull_request_approved = review "pull_request.approved",
+    pull_request_rejected = review "pull_request.changes_requested",
+    pull_request_comment  = review "comment.created",
 
     issues = { "issue", actions = { label_updated = "labeled", label_cleared = "unlabeled" },
       number = "issue.number", title = "issue.title", message = "issue.body", author = "issue.user.login",

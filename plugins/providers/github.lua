@@ -14,7 +14,7 @@ provider "github" {
   sig = "header:X-Hub-Signature-256", pair = "=", take = "sha256",
   payload = "form:payload", signed = "{body}",
   event = "header:X-GitHub-Event", action = "json:action", delivery = "header:X-GitHub-Delivery", id_in_mac = false,
-  deadline = "10s", retry = "none", keep = "30d",
+  deadline = "10s", retry = "none",
 
   fields = {
     repo   = "repository.full_name",

@@ -6,6 +6,6 @@ provider "gitlab-signing-token" {
   ts = "header:webhook-timestamp", tol = "5m", msgid = "header:webhook-id", signed = "{msgid}.{ts}.{body}",
   event = "json:object_kind|header:X-Gitlab-Event", action = "json:object_attributes.action|json:action",
   delivery = "header:webhook-id", id_in_mac = true,
-  deadline = "10s", retry = "none", keep = "7d",
+  deadline = "10s", retry = "none",
   like = "gitlab",
 }

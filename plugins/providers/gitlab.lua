@@ -9,7 +9,7 @@ provider "gitlab" {
   kind = "token", sig = "header:X-Gitlab-Token",
   event = "json:object_kind|header:X-Gitlab-Event", action = "json:object_attributes.action|json:action",
   delivery = "header:Idempotency-Key|header:X-Gitlab-Event-UUID|digest", id_in_mac = false,
-  deadline = "10s", retry = "none", keep = "7d",
+  deadline = "10s", retry = "none",
 
   fields = {
     repo   = "project.path_with_namespace",

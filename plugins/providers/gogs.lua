@@ -7,7 +7,7 @@ provider "gogs" {
   kind = "hmac", hash = "sha256", enc = "hex",
   sig = "header:X-Gogs-Signature", payload = "form:payload", signed = "{payload}",
   event = "header:X-Gogs-Event", action = "json:action", delivery = "header:X-Gogs-Delivery", id_in_mac = false,
-  deadline = "15s", retry = "none", keep = "30d",
+  deadline = "15s", retry = "none",
 
   fields = {
     repo   = "repository.full_name",

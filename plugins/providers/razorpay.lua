@@ -4,7 +4,7 @@ provider "razorpay" {
   kind = "hmac", hash = "sha256", enc = "hex",
   sig = "header:X-Razorpay-Signature", signed = "{body}",
   event = "json:event", delivery = "header:X-Razorpay-Event-Id", id_in_mac = false,
-  deadline = "5s", retry = "auto", keep = "30d",
+  deadline = "5s", retry = "auto",
 
   fields = {
     payment  = "payload.payment.entity.id",

@@ -3,5 +3,5 @@ provider "sentry" {
   kind = "hmac", hash = "sha256", enc = "hex",
   sig = "header:Sentry-Hook-Signature", signed = "{body}",
   event = "header:Sentry-Hook-Resource", action = "json:action", delivery = "header:Request-ID", id_in_mac = false,
-  deadline = "1s", retry = "none", keep = "7d",
+  deadline = "1s", retry = "none",
 }

@@ -4,5 +4,5 @@ provider "shopify" {
   sig = "header:X-Shopify-Hmac-Sha256|header:shopify-hmac-sha256", signed = "{body}",
   event = "header:X-Shopify-Topic|header:shopify-topic",
   delivery = "header:X-Shopify-Webhook-Id|header:shopify-webhook-id", id_in_mac = false,
-  deadline = "5s", retry = "auto", keep = "7d",
+  deadline = "5s", retry = "auto",
 }

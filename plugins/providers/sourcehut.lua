@@ -7,7 +7,7 @@ provider "sourcehut" {
   kind = "ed25519", enc = "base64", key = "base64",
   sig = "header:X-Payload-Signature", msgid = "header:X-Payload-Nonce", signed = "{body}{msgid}",
   event = "header:X-Webhook-Event", delivery = "header:X-Webhook-Delivery", id_in_mac = false,
-  deadline = "10s", retry = "none", keep = "7d",
+  deadline = "10s", retry = "none",
 
   events = {
     GIT_POST_RECEIVE = {

@@ -4,7 +4,7 @@ provider "stripe" {
   kind = "hmac", hash = "sha256", enc = "hex",
   sig = "header:Stripe-Signature", item = ",", pair = "=", take = "v1",
   ts = "sig:t", tol = "5m", signed = "{ts}.{body}",
-  event = "json:type", delivery = "json:id", id_in_mac = true, retry = "auto", keep = "30d",
+  event = "json:type", delivery = "json:id", id_in_mac = true, retry = "auto",
 
   fields = {
     payment  = "data.object.payment_intent|data.object.id",

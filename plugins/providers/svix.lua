@@ -5,5 +5,5 @@ provider "svix" {
   ts = "header:svix-timestamp|header:webhook-timestamp", tol = "5m", msgid = "header:svix-id|header:webhook-id",
   signed = "{msgid}.{ts}.{body}",
   event = "json:type|json:event_type|const:event", delivery = "header:svix-id|header:webhook-id", id_in_mac = true,
-  deadline = "15s", retry = "auto", keep = "14d",
+  deadline = "15s", retry = "auto",
 }

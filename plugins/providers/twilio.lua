@@ -4,5 +4,5 @@ provider "twilio" {
   kind = "hmac", hash = "sha1", enc = "base64",
   sig = "header:X-Twilio-Signature", signed = "{url}{form_sorted}", digest = "query:bodySHA256",
   event = "json:EventType|json:SmsStatus|json:CallStatus|const:event",
-  delivery = "header:I-Twilio-Idempotency-Token|digest", id_in_mac = false, answer = 204, deadline = "15s", retry = "none", keep = "1d",
+  delivery = "header:I-Twilio-Idempotency-Token|digest", id_in_mac = false, answer = 204, deadline = "15s", retry = "none",
 }

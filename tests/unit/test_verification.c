@@ -331,6 +331,47 @@ Test(verification, gitea_signs_the_json_even_of_a_form_and_github_the_form)
 	no_leaks();
 }
 
+/* Independent of the code under test: OpenSSL's one-shot HMAC. */
+static void hmac_hex(const char *key, struct slice body, char out[65])
+{
+	unsigned char mac[32];
+	struct buf hex = BUF(65);
+
+	HMAC(EVP_sha256(), key, (int)strlen(key), (const unsigned char *)body.ptr, body.len, mac, NULL);
+	hex_add(&hex, (struct slice){ (const char *)mac, sizeof mac });
+	memcpy(out, buf_cstr(&hex), 65);
+	buf_fini(&hex);
+}
+
+Test(verification, gitea_and_its_kin_sign_under_names_of_their_own_and_the_first_that_says_something_counts)
+{
+	static const struct { const char *format; enum verify_outcome outcome; } cases[] = {
+		{ "X-Gitea-Signature: %s\n", VERIFY_OK }, { "X-Forgejo-Signature: %s\n", VERIFY_OK }, { "X-Gogs-Signature: %s\n", VERIFY_OK },
+		{ "X-Gitea-Signature: \nX-Forgejo-Signature: %s\n", VERIFY_OK }, { "X-Gitea-Signature: 00\nX-Forgejo-Signature: %s\n", VERIFY_MISMATCH },
+		{ "X-Gogs-Signature: 00\nX-Forgejo-Signature: %s\n", VERIFY_OK }, { "X-Gitea-Signature: \nX-Forgejo-Signature:\n", VERIFY_MISMATCH },
+		{ "X-Forgejo-Signature: %s\nx-forgejo-signature: 00\n", VERIFY_MISMATCH }, { "X-Hub-Signature-256: sha256=%s\n", VERIFY_MISMATCH },
+	};
+	struct trial t;
+	char hex[65];
+	trial_init(&t, vector_of("gitea"));
+	hmac_hex("s", t.view.body, hex);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct slice before, after;
+		CLEANUP(buf_fini) struct buf head = BUF(1 << 10);
+		if (slice_find(slice_of(cases[i].format), SLICE("%s")) >= 0) {
+			slice_cut(slice_of(cases[i].format), '%', &before, &after);
+			buf_add(&head, before);
+			buf_adds(&head, hex);
+			buf_add(&head, slice_from(after, 1));
+		} else {
+			buf_adds(&head, cases[i].format);
+		}
+		cr_assert_eq(verify_headers(&t, buf_cstr(&head), "s"), cases[i].outcome, "%s: %s", cases[i].format, t.why);
+	}
+	trial_fini(&t);
+	no_leaks();
+}
+
 Test(verification, twilio_json_is_bound_by_its_digest_and_else_refused)
 {
 	struct trial t;
@@ -376,18 +417,6 @@ Test(verification, docker_hub_carries_its_secret_in_the_query_once)
 }
 
 /* ---- the rest of the rules ---- */
-
-/* Independent of the code under test: OpenSSL's one-shot HMAC. */
-static void hmac_hex(const char *key, struct slice body, char out[65])
-{
-	unsigned char mac[32];
-	struct buf hex = BUF(65);
-
-	HMAC(EVP_sha256(), key, (int)strlen(key), (const unsigned char *)body.ptr, body.len, mac, NULL);
-	hex_add(&hex, (struct slice){ (const char *)mac, sizeof mac });
-	memcpy(out, buf_cstr(&hex), 65);
-	buf_fini(&hex);
-}
 
 Test(verification, rule_1_the_bytes_are_signed_as_they_are_received)
 {
