@@ -396,6 +396,19 @@ static int has_values(struct compiler *c, const struct bundle *b)
 	return 1;
 }
 
+/* Before the first rule there is nothing to say: a source may be there to see what comes. */
+static void warn_of_silent_sources(struct compiler *c, const struct bundle *b)
+{
+	for (size_t i = 0; i < b->n_decls && c->rs->n_rules; i++) {
+		const struct decl *d = &b->decls[i];
+		const struct source *s = strcmp(d->kind, "source") == 0 ? ruleset_source_find(c->rs, slice_of(d->name)) : NULL;
+		if (s && !ruleset_hears(c->rs, s))
+			diags_add(c->diags, DIAG_WARNING, d->file, d->line, d->col, 0, "W137",
+				  "no rule listens to source '%s': what it sends is kept, and causes nothing. on = \"%s:*\" hears all of it",
+				  d->name, d->name);
+	}
+}
+
 static int compile_all(struct compiler *c, const struct bundle *b)
 {
 	if (!has_values(c, b))
@@ -406,6 +419,7 @@ static int compile_all(struct compiler *c, const struct bundle *b)
 	if (compile_rules(c, b) < 0 || build_usages(c) < 0)
 		return -1;
 	c->rs->index = index_build(c->rs);
+	warn_of_silent_sources(c, b);
 	return 0;
 }
 

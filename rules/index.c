@@ -419,6 +419,38 @@ int index_may_listen(const struct index *ix, const struct event_names *n)
 	return 0;
 }
 
+/* One of its rules is enabled. */
+static int may_fire(const struct listing *l)
+{
+	return l->n_gated || l->n_asked || l->n_rest;
+}
+
+/* Among the listings of SOURCE: WORD, or WORD with some action; all of them where WORD is empty. */
+static int is_listened_to(const struct index *ix, struct slice source, struct slice word)
+{
+	for (size_t i = listing_bound(ix, source, word); i < ix->n_listings; i++) {
+		const struct listing *l = &ix->listings[i];
+		if (!slice_eq(l->source, source) || !slice_starts(l->event, word))
+			return 0;
+		if (may_fire(l) && (!word.len || l->event.len == word.len || l->event.ptr[word.len] == '.'))
+			return 1;
+	}
+	return 0;
+}
+
+int index_hears(const struct index *ix, const struct source *s)
+{
+	size_t n;
+	const struct provider_event *events = events_of(s, &n);
+
+	if (is_listened_to(ix, slice_of(s->name), SLICE_NULL))
+		return 1;
+	for (size_t i = 0; i < n; i++)
+		if (events[i].common && is_listened_to(ix, SLICE_NULL, slice_of(events[i].common)))
+			return 1;
+	return 0;
+}
+
 /* ---- who could fire ---- */
 
 void rule_list_fini(struct rule_list *l)

@@ -16,6 +16,9 @@ struct event_names {                    /* all borrowed; len 0 where there is no
 /* Could any rule listen to a native event, whatever it turns out to be in common terms? Before the payload is read. */
 int index_may_listen(const struct index *ix, const struct event_names *n);
 
+/* Could any rule listen to anything that S sends? */
+int index_hears(const struct index *ix, const struct source *s);
+
 struct listing;                         /* the rules that listen to one name */
 struct rule_list {
 	uint32_t *list;

@@ -167,6 +167,11 @@ int source_is_inner(const struct source *s)
 	return s->path == NULL;
 }
 
+int ruleset_hears(const struct ruleset *rs, const struct source *s)
+{
+	return index_hears(rs->index, s);
+}
+
 int ruleset_listens_to(const struct ruleset *rs, enum inner which)
 {
 	struct slice name = slice_of(rs->inner[which].name);

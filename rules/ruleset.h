@@ -86,6 +86,8 @@ enum inner { INNER_CRON, INNER_JOB, INNER_RULE, INNER_LOCAL, INNER_COUNT };
 const struct source *ruleset_inner_source(const struct ruleset *rs, enum inner which);
 const struct source *ruleset_inner_find(const struct ruleset *rs, struct slice name);    /* "cron", "job", …; or NULL */
 int source_is_inner(const struct source *s);
+/* 0: whatever S sends, no enabled rule can listen to it. */
+int ruleset_hears(const struct ruleset *rs, const struct source *s);
 int ruleset_listens_to(const struct ruleset *rs, enum inner which);     /* 1: some enabled rule does */
 struct source_secret { const char *name; int64_t not_after_ms; };       /* 0: for ever */
 const struct source_secret *source_secrets(const struct source *s, size_t *n);

@@ -18,7 +18,8 @@ static int run(const struct command *self, int argc, char **argv)
 	code = talk_json(self, folder, NULL, "/api/v1/status", &answer);
 	if (code)
 		return code;
-	const json_t *jobs = json_object_get(answer, "jobs");
+	const json_t *jobs = json_object_get(answer, "jobs"), *name;
+	size_t i;
 	talk_age(wall_ms() - talk_integer(answer, "started_ms"), age);
 	if (as_json) {
 		json_dumpf(answer, stdout, JSON_COMPACT);
@@ -34,6 +35,8 @@ static int run(const struct command *self, int argc, char **argv)
 		const char *error = talk_string(answer, "rules_error");
 		if (*error)
 			printf("the rule files on disk are not in force: %s\n", error);
+		json_array_foreach(json_object_get(answer, "silent_sources"), i, name)
+			printf("no rule listens to source '%s': what it sends causes nothing\n", json_string_value(name));
 	}
 	json_decref(answer);
 	return EXIT_OK;

@@ -260,7 +260,7 @@ static void add_text_or_null(struct buf *out, const char *text)
 		buf_adds(out, "null");
 }
 
-static void add_source(const struct hook *h, struct buf *out)
+static void add_source(const struct edition *ed, const struct hook *h, struct buf *out)
 {
 	const struct provider *p = source_provider(h->source);
 	size_t n;
@@ -278,7 +278,7 @@ static void add_source(const struct hook *h, struct buf *out)
 			buf_addc(out, ',');
 		buf_add_json(out, slice_of(secrets[i].name));
 	}
-	buf_adds(out, "],\"error\":");
+	buf_addf(out, "],\"heard\":%s,\"error\":", ruleset_hears(ed->rules, h->source) ? "true" : "false");
 	add_text_or_null(out, h->error);
 	buf_addc(out, '}');
 }
@@ -300,7 +300,7 @@ static void show_rules(const struct call *c)
 	for (size_t i = 0; i < ed->n_hooks; i++) {
 		if (i)
 			buf_addc(&body, ',');
-		add_source(&ed->hooks[i], &body);
+		add_source(ed, &ed->hooks[i], &body);
 	}
 	buf_adds(&body, "]}\n");
 	answer_json(c->r, 200, buf_slice(&body));
@@ -309,6 +309,21 @@ static void show_rules(const struct call *c)
 static void follow_changes(const struct call *c)
 {
 	sse_changes(c->r, c->loop->sse);
+}
+
+/* The names of those that no rule listens to. */
+static void add_silent_sources(const struct edition *ed, struct buf *out)
+{
+	int n = 0;
+
+	buf_adds(out, ",\"silent_sources\":[");
+	for (size_t i = 0; i < ed->n_hooks; i++) {
+		if (ruleset_hears(ed->rules, ed->hooks[i].source))
+			continue;
+		buf_adds(out, n++ ? "," : "");
+		buf_add_json(out, slice_of(source_name(ed->hooks[i].source)));
+	}
+	buf_addc(out, ']');
 }
 
 static void tell_status(struct http_request *r, struct ask *q)
@@ -324,6 +339,7 @@ static void tell_status(struct http_request *r, struct ask *q)
 	buf_addf(&body, ",\"watchers\":%d,\"ruleset\":\"%s\",\"rules\":%zu,\"rules_error\":",
 		 loops_count_watchers(l->front), ruleset_sha256(l->edition->rules), ruleset_rule_count(l->edition->rules));
 	add_text_or_null(&body, l->edition->error);
+	add_silent_sources(l->edition, &body);
 	buf_addc(&body, counts.len > 2 ? ',' : '}');
 	if (counts.len > 2)
 		buf_add(&body, slice_from(counts, 1));

@@ -372,7 +372,9 @@ static void reply_stored(struct http_request *r, const struct arrival *a)
 		buf_addf(&body, "],\"not_matched\":%s", s->why_json);
 		if (a->verdict.notes.len > 2)
 			buf_addf(&body, ",\"notes\":" SLICE_FMT, SLICE_ARG(buf_slice(&a->verdict.notes)));
-		if (!a->verdict.is_heard)
+		if (s->n_jobs == 0 && !ruleset_hears(a->edition->rules, a->hook->source))
+			buf_adds(&body, ",\"note\":\"no rule listens to this source\"");
+		else if (!a->verdict.is_heard)
 			buf_adds(&body, ",\"note\":\"no rule listens to this event\"");
 	}
 	buf_adds(&body, "}\n");

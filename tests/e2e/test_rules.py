@@ -168,3 +168,30 @@ def test_a_template_whose_field_an_event_can_lack_is_an_error():
     for n, (_, _, field, want) in enumerate(cases, 1):
         said = [line for line in err.splitlines() if line.startswith(f"rules/t.lua:{n}:")]
         assert (want in said[0] if want else not said), (want, said, err)
+
+
+def test_a_source_that_nothing_listens_to_says_so_everywhere():
+    s = Server({"pushrod.lua": '''config { listen = { "127.0.0.1:0" } }
+source "github" { provider = "github", secret = secret "github" }
+source "lan" { auth = "none" }
+source "pay" { provider = "stripe", secret = secret "github" }
+''', "rules/a.lua": '''rule "docs" { on = "push", when = { branch = "main" }, run = function(job) end }
+rule "off" { enabled = false, on = "lan:*", when = "always", run = function(job) end }
+'''})
+    assert s.get("/api/v1/status")["silent_sources"] == ["lan", "pay"]
+    assert {x["name"]: x["heard"] for x in s.get("/api/v1/rules")["sources"]} == {"github": True, "lan": False, "pay": False}
+    told = s.cli("status")[1]
+    assert "no rule listens to source 'lan'" in told and "no rule listens to source 'pay'" in told and "'github'" not in told, told
+    code, out, err = s.cli("check", s.site, "--without-secrets")
+    assert code == 0 and "pushrod.lua:3:1: warning: no rule listens to source 'lan'" in err and "pushrod.lua:4:1: warning:" in err, err
+    assert "W137" in err and err.count("no rule listens") == 2, err
+    answer = json.loads(s.request("POST", "/hooks/lan", b"{}", {"Content-Type": "application/json"})[2])
+    assert answer["note"] == "no rule listens to this source", answer
+    answer = s.deliver(b'{"zen":"x"}', event="ping")[1]
+    assert answer["note"] == "no rule listens to this event", answer
+    before = s.get("/api/v1/rules")["ruleset"]
+    s.write("rules/b.lua", 'rule "any" { on = { "lan:*", "payment.failed" }, when = "always", run = function(job) end }')
+    wait("reload", lambda: s.get("/api/v1/rules")["ruleset"] != before)
+    assert s.get("/api/v1/status")["silent_sources"] == []
+    code, out, err = s.cli("check", s.site, "--without-secrets")
+    assert code == 0 and "no rule listens" not in err, err

@@ -99,7 +99,7 @@ export class DeliveryPage extends Page {
       <h2>Why the others did not fire</h2>
       ${d.why?.length ? html`<div class="scroll-x" tabindex="0" role="region" aria-label="Rules that did not fire"><table><thead><tr><th>rule</th><th>because</th></tr></thead>
         <tbody>${d.why.map((w) => html`<tr><td><strong>${w.rule}</strong></td><td class="because">${w.because}</td></tr>`)}</tbody></table></div>` :
-        html`<p class="empty">Every rule that listens to this event fired${d.job_list?.length ? "" : ", and none listens"}.</p>`}`;
+        html`<p class="empty">${d.job_list?.length ? "Every rule that listens to this event fired." : "None of the rules of then listened to this event."}</p>`}`;
   }
 
   private payload(d: DeliveryDetail): TemplateResult {

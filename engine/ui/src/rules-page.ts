@@ -35,7 +35,8 @@ export class RulesPage extends Page {
       </tbody></table></div>
       <h2>Sources</h2>
       <div class="scroll-x" tabindex="0" role="region" aria-label="Sources"><table><thead><tr><th>source</th><th>provider</th><th>address</th></tr></thead><tbody>
-        ${r.sources.map((s) => html`<tr><td><strong>${s.name}</strong></td><td>${s.provider}</td><td><code>${location.origin}${s.path}</code></td></tr>`)}
+        ${r.sources.map((s) => html`<tr><td><strong>${s.name}</strong></td><td>${s.provider}</td><td><code>${location.origin}${s.path}</code>${
+          s.heard ? "" : html`<p class="reason">No rule listens to it.</p>`}${s.error ? html`<p class="reason">Its deliveries get 503: ${s.error}.</p>` : ""}</td></tr>`)}
       </tbody></table></div>`;
   }
 }
