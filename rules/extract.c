@@ -1,115 +1,130 @@
 /* rules/extract.c - a few values out of a JSON text, in one pass.
  *
- * The pass walks the text and the trie of paths together. The ACTIVE SET is the nodes of the trie that stand for the value
- * at hand: one of them nearly always, more where a[0] and a[] both apply, none for the bulk of a payload, which jscan_skip
- * then passes over. The sets of all open brackets lie behind each other in one stack; as a level of the text is a level of
- * the trie, they are disjoint, and the stack is as long as the trie at most.
+ * The pass walks the text and the trie of paths together. What the text has of the trie is a list of MEETINGS: the first time
+ * that a value stands where a node of the trie does, the node gets one. Nothing here is as large as the trie: ten thousand paths
+ * of which a text has five cost what five do.
  *
- * A path without [] has one slot. Values below a [] are appended to the entries, in the order of the text, and sorted by
- * path at the end.
+ * The ACTIVE SET is the meetings that the value at hand belongs to: one nearly always, more where a[0] and a[] both apply, none
+ * for the bulk of a payload, which jscan_skip then passes over. The sets of all open brackets lie behind each other in one stack.
  *
- * When a key comes again in one object, what its first value gave must go. For that each node remembers the object (its
- * number, as every object of the text gets one) in which it was met last, the range of the entries that it and those below
- * it made there, and whether they filled slots. */
+ * A path without [] has one slot, in its meeting. Values below a [] are appended to the entries, in the order of the text, and
+ * put together by path at the end.
+ *
+ * When a key comes again in one object, what its first value gave must go. Brackets are numbered as they open; a meeting
+ * remembers the one that it LIES in and the one that its value IS, the last ones. A slot whose meeting lies in a bracket that the
+ * meeting above is no more has gone, which is found out once, at the end. Of entries, which are many to a meeting, it remembers
+ * the range that was made in its last value, and marks them. */
 #include "rules/extract.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/map.h"
 #include "rules/jscan.h"
 #include "rules/paths.h"
 
 static_assert(EXTRACT_MAX_DEPTH == JSCAN_MAX_DEPTH, "one bound on depth");
 
 #define DEAD UINT32_MAX                         /* the path of an entry whose key came again */
+#define USUAL_NODES 64                          /* met by most payloads at most */
+#define KEY_MAX_RAW (6 * PATH_MAX_BYTES)        /* \uXXXX is one byte at least: a longer key is in no path */
 
+/* Until the end, the text of a string is as it is written, and its `integer` says whether it has escapes. */
 struct entry {
 	uint32_t path;
 	struct value value;
 };
 struct meeting {                                /* of a node with the text, the last one */
-	uint32_t object;                        /* number of the object whose member it was */
+	uint32_t node, above;                   /* above: the meeting of the parent; of the root, itself */
+	uint32_t lies, is;                      /* numbers of brackets; is 0: none, or one that nothing is asked of */
 	uint32_t begin, end;                    /* entries made meanwhile */
-	int has_slots;
+	struct value value;                     /* kind 0: none. Of a path without [] */
 };
 struct run {
 	struct jscan s;
 	const struct paths *p;
-	struct values *out;
-	struct meeting *met;                    /* by node */
+	struct map by_node;                     /* meetings */
+	struct meeting *met;
+	uint32_t n_met, cap_met;
 	uint32_t *sets;                         /* the stack of active sets */
+	size_t cap_sets;
 	struct entry *entries;
 	uint32_t n_entries, cap_entries;
-	uint32_t objects;                       /* met so far */
-	size_t puts;                            /* values kept so far */
-	struct buf key;                         /* a key that had escapes */
+	int is_truncated;
+	uint32_t brackets;                      /* opened so far */
+	size_t work;
+	char key[KEY_MAX_RAW];                  /* one that had escapes */
 };
 
-struct range { uint32_t at, n; };
 struct values {
-	struct value *list;                     /* the slots by path, then the lists */
-	struct range *ranges;                   /* by path, in list */
-	size_t n_paths;
+	struct value *list;                     /* the slots, then the lists */
+	struct found *found;
+	size_t n_found, work;
+	struct map by_path;                     /* in found */
 	int is_truncated;
-	struct arena *arena;                    /* strings that had escapes */
+	struct arena *arena;                    /* strings that had escapes; NULL: there are none */
 };
 
 /* ---- keeping ---- */
 
-static void put(struct run *r, uint32_t node, const struct value *v)
+static uint32_t meet(struct run *r, uint32_t node, uint32_t above)
 {
-	const struct path_node *n = &r->p->nodes[node];
+	int is_new;
+	uint32_t *at = map_enter(&r->by_node, node, &is_new);
 
-	if (n->path < 0)
-		return;
-	r->puts++;
-	if (!n->is_list) {
-		r->out->list[n->path] = *v;
-		return;
+	r->work++;
+	if (!is_new)
+		return *at;
+	if (r->n_met == r->cap_met) {
+		r->cap_met = r->cap_met ? 2 * r->cap_met : 32;
+		r->met = xrealloc(r->met, r->cap_met * sizeof *r->met);
 	}
+	r->met[r->n_met] = (struct meeting){ .node = node, .above = above };
+	return *at = r->n_met++;
+}
+
+static void add_entry(struct run *r, uint32_t path, const struct value *v)
+{
 	if (r->n_entries == EXTRACT_MAX_VALUES) {
-		r->out->is_truncated = 1;
+		r->is_truncated = 1;
 		return;
 	}
 	if (r->n_entries == r->cap_entries) {
-		r->cap_entries = r->cap_entries ? 2 * r->cap_entries : 64;
+		r->cap_entries = !r->cap_entries ? 64 : r->cap_entries < EXTRACT_MAX_VALUES / 2 ? 2 * r->cap_entries : EXTRACT_MAX_VALUES;
 		r->entries = xrealloc(r->entries, r->cap_entries * sizeof *r->entries);
 	}
-	r->entries[r->n_entries++] = (struct entry){ (uint32_t)n->path, *v };
+	r->entries[r->n_entries++] = (struct entry){ path, *v };
 }
 
-/* Empty the slots at and below NODE. There are none below a []. */
-static void drop_slots(struct run *r, uint32_t node)
+static void put(struct run *r, uint32_t meeting, const struct value *v)
 {
-	const struct path_node *n = &r->p->nodes[node];
+	const struct path_node *n = &r->p->nodes[r->met[meeting].node];
 
-	if (!r->met[node].has_slots || n->is_list)
-		return;
-	r->met[node].has_slots = 0;
-	if (n->path >= 0)
-		r->out->list[n->path] = (struct value){ 0 };
-	for (uint32_t i = 0; i < n->n_kids; i++)
-		drop_slots(r, n->kids[i].node);
-	for (uint32_t i = 0; i < n->n_items; i++)
-		drop_slots(r, n->items[i].node);
+	if (n->path >= 0 && n->is_list)
+		add_entry(r, (uint32_t)n->path, v);
+	else if (n->path >= 0)
+		r->met[meeting].value = *v;
 }
 
-static void drop(struct run *r, uint32_t node)
+/* What the N meetings of SET, all of one key, gave when that was there before in this object: they have one range. */
+static void drop_entries(struct run *r, const uint32_t *set, size_t n, uint32_t object)
 {
-	struct meeting *m = &r->met[node];
-
-	if (m->end == r->n_entries && m->begin < m->end)
-		r->n_entries = m->begin;
-	for (uint32_t i = m->begin; i < m->end && i < r->n_entries; i++)
-		r->entries[i].path = DEAD;
-	m->begin = m->end = 0;
-	drop_slots(r, node);
+	for (size_t i = 0; i < n; i++) {
+		struct meeting *m = &r->met[set[i]];
+		if (m->lies != object)
+			continue;
+		if (m->end == r->n_entries && m->begin < m->end)
+			r->n_entries = m->begin;
+		for (uint32_t k = m->begin; k < m->end && k < r->n_entries; k++, r->work++)
+			r->entries[k].path = DEAD;
+		m->begin = m->end = 0;
+	}
 }
 
 /* ---- walking ---- */
 
-static int take_value(struct run *r, uint32_t *set, size_t n, int depth);
+static int take_value(struct run *r, size_t at, size_t n, int depth);
 
 /* 1: the next member or element begins. 0: the bracket is closed. -1: neither. */
 static int next_of(struct run *r, char closing)
@@ -125,43 +140,55 @@ static int next_of(struct run *r, char closing)
 	return 1;
 }
 
-static size_t kids_by_key(struct run *r, const uint32_t *set, size_t n, const struct jstring *raw, uint32_t *kids)
+/* Room for N more in the stack behind AT. */
+static void reserve(struct run *r, size_t at, size_t n)
+{
+	if (at + n <= r->cap_sets)
+		return;
+	r->cap_sets = 2 * (at + n);
+	r->sets = xrealloc(r->sets, r->cap_sets * sizeof *r->sets);
+}
+
+/* The meetings of the member KEY of what the N at AT of the stack are; they are put behind. */
+static size_t meet_key(struct run *r, size_t at, size_t n, const struct jstring *raw)
 {
 	struct slice key = raw->raw;
 	size_t n_kids = 0;
 
-	if (raw->has_escape) {
-		buf_clear(&r->key);
-		buf_grew(&r->key, jscan_unescape(key, buf_room(&r->key, key.len)));
-		key = buf_slice(&r->key);
-	}
+	if (raw->has_escape && key.len > KEY_MAX_RAW)
+		return 0;
+	if (raw->has_escape)
+		key = (struct slice){ r->key, jscan_unescape(key, r->key) };
+	r->work += n;
 	for (size_t i = 0; i < n; i++) {
-		uint32_t kid = path_node_kid(&r->p->nodes[set[i]], key);
+		uint32_t above = r->sets[at + i], kid = path_kid(r->p, r->met[above].node, key);
 		if (kid)
-			kids[n_kids++] = kid;
+			r->sets[at + n + n_kids++] = meet(r, kid, above);
 	}
 	return n_kids;
 }
 
-static int take_member(struct run *r, uint32_t *kids, size_t n, uint32_t object, int depth)
+static int take_member(struct run *r, size_t at, size_t n, uint32_t object, int depth)
 {
 	if (n == 0)
 		return jscan_skip(&r->s, depth);
-	for (size_t i = 0; i < n; i++)
-		if (r->met[kids[i]].object == object)
-			drop(r, kids[i]);
+	drop_entries(r, r->sets + at, n, object);
 	uint32_t begin = r->n_entries;
-	size_t puts = r->puts;
-	if (take_value(r, kids, n, depth) < 0)
-		return -1;
 	for (size_t i = 0; i < n; i++)
-		r->met[kids[i]] = (struct meeting){ object, begin, r->n_entries, r->puts != puts };
+		r->met[r->sets[at + i]].lies = object;
+	if (take_value(r, at, n, depth) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		struct meeting *m = &r->met[r->sets[at + i]];
+		m->begin = begin;
+		m->end = r->n_entries;
+	}
 	return 0;
 }
 
-static int take_object(struct run *r, uint32_t *set, size_t n, int depth)
+static int take_object(struct run *r, size_t at, size_t n, int depth)
 {
-	uint32_t object = ++r->objects;
+	uint32_t object = r->brackets;
 	struct jstring key;
 	int more = 1;
 
@@ -171,35 +198,38 @@ static int take_object(struct run *r, uint32_t *set, size_t n, int depth)
 		r->s.p++;
 		return 0;
 	}
+	reserve(r, at + n, n);
 	while (more > 0) {
 		if (jscan_key(&r->s, &key) < 0)
 			return -1;
-		size_t n_kids = kids_by_key(r, set, n, &key, set + n);
-		if (take_member(r, set + n, n_kids, object, depth) < 0)
+		if (take_member(r, at + n, meet_key(r, at, n, &key), object, depth) < 0)
 			return -1;
 		more = next_of(r, '}');
 	}
 	return more;
 }
 
-static size_t kids_by_index(const struct run *r, const uint32_t *set, size_t n, uint32_t index, uint32_t *kids)
+static size_t meet_element(struct run *r, size_t at, size_t n, uint32_t index, uint32_t array)
 {
 	size_t n_kids = 0;
 
+	r->work += n;
 	for (size_t i = 0; i < n; i++) {
-		const struct path_node *node = &r->p->nodes[set[i]];
-		if (node->any)
-			kids[n_kids++] = node->any;
-		for (uint32_t k = 0; k < node->n_items; k++)
-			if (node->items[k].at == index)
-				kids[n_kids++] = node->items[k].node;
+		uint32_t above = r->sets[at + i], node = r->met[above].node, any = r->p->nodes[node].any;
+		uint32_t item = path_item(r->p, node, index);
+		if (any)
+			r->sets[at + n + n_kids++] = meet(r, any, above);
+		if (item)
+			r->sets[at + n + n_kids++] = meet(r, item, above);
 	}
+	for (size_t i = 0; i < n_kids; i++)
+		r->met[r->sets[at + n + i]].lies = array;
 	return n_kids;
 }
 
-static int take_array(struct run *r, uint32_t *set, size_t n, int depth)
+static int take_array(struct run *r, size_t at, size_t n, int depth)
 {
-	uint32_t *kids = set + n;
+	uint32_t array = r->brackets;
 	int more = 1;
 
 	if (jscan_enter(&r->s, depth) < 0)
@@ -208,23 +238,20 @@ static int take_array(struct run *r, uint32_t *set, size_t n, int depth)
 		r->s.p++;
 		return 0;
 	}
+	reserve(r, at + n, 2 * n);
 	for (uint32_t index = 0; more > 0; index++) {
-		size_t n_kids = kids_by_index(r, set, n, index, kids);
-		size_t puts = r->puts;
-		if (take_value(r, kids, n_kids, depth) < 0)
+		if (take_value(r, at + n, meet_element(r, at, n, index, array), depth) < 0)
 			return -1;
-		for (size_t i = 0; i < n_kids && r->puts != puts; i++)
-			r->met[kids[i]].has_slots = 1;
 		more = next_of(r, ']');
 	}
 	return more;
 }
 
-static int has_kids(const struct run *r, const uint32_t *set, size_t n)
+static int has_nodes_below(const struct run *r, size_t at, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		const struct path_node *node = &r->p->nodes[set[i]];
-		if (node->n_kids || node->n_items || node->any)
+		const struct path_node *node = &r->p->nodes[r->met[r->sets[at + i]].node];
+		if (node->filter || node->items_end || node->any)
 			return 1;
 	}
 	return 0;
@@ -238,10 +265,7 @@ static int take_text(struct run *r, struct value *v)
 		return -1;
 	v->kind = VALUE_STRING;
 	v->text = string.raw;
-	if (string.has_escape) {
-		char *text = arena_alloc(r->out->arena, string.raw.len, 1);
-		v->text = (struct slice){ text, jscan_unescape(string.raw, text) };
-	}
+	v->integer = string.has_escape;
 	return 0;
 }
 
@@ -265,30 +289,39 @@ static int take_scalar(struct run *r, char c, struct value *v)
 	return 0;
 }
 
-static int take_nested(struct run *r, uint32_t *set, size_t n, int depth, struct value *v)
+static int take_nested(struct run *r, size_t at, size_t n, int depth, struct value *v)
 {
 	const char *begin = r->s.p;
-	int is_object = *begin == '{';
-	int bad = !has_kids(r, set, n) ? jscan_skip(&r->s, depth)
-				       : is_object ? take_object(r, set, n, depth + 1) : take_array(r, set, n, depth + 1);
+	int is_object = *begin == '{', bad;
+
+	if (!has_nodes_below(r, at, n)) {
+		bad = jscan_skip(&r->s, depth);
+	} else {
+		r->brackets++;
+		for (size_t i = 0; i < n; i++)
+			r->met[r->sets[at + i]].is = r->brackets;
+		bad = is_object ? take_object(r, at, n, depth + 1) : take_array(r, at, n, depth + 1);
+	}
 	v->kind = is_object ? VALUE_OBJECT : VALUE_ARRAY;
 	v->text = (struct slice){ begin, (size_t)(r->s.p - begin) };
 	return bad;
 }
 
-/* A value, which the N nodes of SET stand for, with DEPTH brackets open around it. */
-static int take_value(struct run *r, uint32_t *set, size_t n, int depth)
+/* A value, which the N meetings at AT of the stack are with, with DEPTH brackets open around it. */
+static int take_value(struct run *r, size_t at, size_t n, int depth)
 {
 	struct value v = { 0 };
 	char c = jscan_peek(&r->s);
 
 	if (n == 0)
 		return jscan_skip(&r->s, depth);
-	int bad = c == '{' || c == '[' ? take_nested(r, set, n, depth, &v) : c == '"' ? take_text(r, &v) : take_scalar(r, c, &v);
+	for (size_t i = 0; i < n; i++)
+		r->met[r->sets[at + i]].is = 0;
+	int bad = c == '{' || c == '[' ? take_nested(r, at, n, depth, &v) : c == '"' ? take_text(r, &v) : take_scalar(r, c, &v);
 	if (bad)
 		return -1;
 	for (size_t i = 0; i < n; i++)
-		put(r, set[i], &v);
+		put(r, r->sets[at + i], &v);
 	return 0;
 }
 
@@ -300,40 +333,111 @@ static int walk(struct run *r)
 	char c = jscan_peek(&r->s);
 	if (c != '{' && c != '[')
 		return jscan_fail(&r->s, "an object or a list was expected");
-	r->sets[0] = 0;
-	return take_value(r, r->sets, 1, 0) < 0 ? -1 : jscan_end(&r->s);
+	reserve(r, 0, 1);
+	r->sets[0] = meet(r, 0, 0);
+	return take_value(r, 0, 1, 0) < 0 ? -1 : jscan_end(&r->s);
 }
 
-/* Put the entries behind the slots, those of one path together, each list in the order of the text. */
-static void gather(const struct run *r, struct values *v)
+/* A meeting is behind that above it, so that one turn finds all that have gone. */
+static uint32_t forget_gone(struct run *r)
 {
-	uint32_t at = (uint32_t)v->n_paths;
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < r->n_met; i++) {
+		struct meeting *m = &r->met[i];
+		if (m->lies != r->met[m->above].is && i > 0) {
+			m->is = DEAD;
+			m->value.kind = 0;
+		}
+		kept += m->value.kind != 0;
+	}
+	return kept;
+}
+
+static struct found *found_of(struct values *v, uint32_t path)
+{
+	int is_new;
+	uint32_t *at = map_enter(&v->by_path, path, &is_new);
+
+	if (is_new) {
+		*at = (uint32_t)v->n_found;
+		v->found[v->n_found++] = (struct found){ .path = path };
+	}
+	return &v->found[*at];
+}
+
+static void gather_slots(const struct run *r, struct values *v)
+{
+	for (uint32_t i = 0, n = 0; i < r->n_met; i++) {
+		const struct meeting *m = &r->met[i];
+		if (!m->value.kind)
+			continue;
+		struct found *f = found_of(v, (uint32_t)r->p->nodes[m->node].path);
+		f->at = n;
+		f->n = 1;
+		v->list[n++] = m->value;
+	}
+}
+
+/* The entries behind the slots, N of those, with the entries of one path together, in the order of the text. */
+static void gather_lists(const struct run *r, struct values *v, uint32_t n)
+{
+	size_t first = v->n_found;
 
 	for (uint32_t i = 0; i < r->n_entries; i++)
 		if (r->entries[i].path != DEAD)
-			v->ranges[r->entries[i].path].n++;
-	for (size_t i = 0; i < v->n_paths; i++) {
-		struct range *range = &v->ranges[i];
-		uint32_t n = range->n;
-		*range = n ? (struct range){ at, 0 } : (struct range){ (uint32_t)i, v->list[i].kind != 0 };
-		at += n;
+			found_of(v, r->entries[i].path)->n++;
+	for (size_t i = first; i < v->n_found; i++) {
+		v->found[i].at = n;
+		n += v->found[i].n;
+		v->found[i].n = 0;
 	}
 	for (uint32_t i = 0; i < r->n_entries; i++) {
-		const struct entry *entry = &r->entries[i];
-		if (entry->path == DEAD)
+		if (r->entries[i].path == DEAD)
 			continue;
-		struct range *range = &v->ranges[entry->path];
-		v->list[range->at + range->n++] = entry->value;
+		struct found *f = found_of(v, r->entries[i].path);
+		v->list[f->at + f->n++] = r->entries[i].value;
 	}
 }
 
-static struct values *values_new(size_t n_paths)
+/* A text that several paths lead to is decoded once. */
+static void decode(struct values *v, size_t n, const char *begin)
+{
+	struct map known = { 0 };
+	int is_new;
+
+	for (size_t i = 0; i < n; i++) {
+		struct value *x = &v->list[i];
+		if (x->kind != VALUE_STRING || !x->integer)
+			continue;
+		x->integer = 0;
+		uint32_t *at = map_enter(&known, (uint64_t)(x->text.ptr - begin), &is_new);
+		if (!is_new) {
+			x->text = v->list[*at].text;
+			continue;
+		}
+		*at = (uint32_t)i;
+		v->arena = v->arena ? v->arena : arena_new();
+		char *text = arena_alloc(v->arena, x->text.len, 1);
+		x->text = (struct slice){ text, jscan_unescape(x->text, text) };
+	}
+	map_fini(&known);
+}
+
+static struct values *gather(struct run *r)
 {
 	struct values *v = xcalloc(1, sizeof *v);
-	v->n_paths = n_paths;
-	v->list = xcalloc(n_paths + 1, sizeof *v->list);
-	v->ranges = xcalloc(n_paths + 1, sizeof *v->ranges);
-	v->arena = arena_new();
+	uint32_t slots = forget_gone(r), most = slots + r->n_entries;
+
+	v->is_truncated = r->is_truncated;
+	v->list = xmalloc((most + 1) * sizeof *v->list);
+	v->found = xmalloc((r->n_met + 1) * sizeof *v->found);
+	map_reserve(&v->by_path, r->n_met);
+	gather_slots(r, v);
+	gather_lists(r, v, slots);
+	size_t n = v->n_found ? v->found[v->n_found - 1].at + v->found[v->n_found - 1].n : 0;
+	decode(v, n, r->s.begin);
+	v->work = r->work + r->n_met + r->n_entries;
 	return v;
 }
 
@@ -342,46 +446,52 @@ void values_free(struct values *v)
 	if (!v)
 		return;
 	free(v->list);
-	free(v->ranges);
+	free(v->found);
+	map_fini(&v->by_path);
 	arena_free(v->arena);
 	free(v);
 }
 
-static void values_freep(struct values **v)
-{
-	values_free(*v);
-}
-
 static void run_fini(struct run *r)
 {
+	map_fini(&r->by_node);
 	free(r->met);
 	free(r->sets);
 	free(r->entries);
-	buf_fini(&r->key);
 }
 
 int extract(const struct paths *p, struct slice json, struct values **out, struct err *e)
 {
 	if (json.len > EXTRACT_MAX_BYTES)
 		return err_set(e, ERR_LIMIT, "JSON of %zu bytes, the most is %d", json.len, EXTRACT_MAX_BYTES);
-	CLEANUP(values_freep) struct values *v = values_new(p->n_texts);
-	CLEANUP(run_fini) struct run r = { .p = p, .out = v, .key = BUF(EXTRACT_MAX_BYTES) };
-	r.met = xcalloc(p->n_nodes, sizeof *r.met);
-	r.sets = xcalloc(p->n_nodes + 1, sizeof *r.sets);
+	CLEANUP(run_fini) struct run r;
+	memset(&r, 0, offsetof(struct run, key));
+	r.p = p;
+	map_reserve(&r.by_node, p->n_nodes < USUAL_NODES ? p->n_nodes : USUAL_NODES);
 	jscan_init(&r.s, json, e);
 	if (walk(&r) < 0)
 		return -1;
-	v->list = xrealloc(v->list, (v->n_paths + r.n_entries + 1) * sizeof *v->list);
-	gather(&r, v);
-	*out = TAKE(&v);
+	*out = gather(&r);
 	return 0;
 }
 
 const struct value *values_get(const struct values *v, int index, size_t *n)
 {
-	const struct range *range = &v->ranges[index];
-	*n = range->n;
-	return v->list + range->at;
+	const uint32_t *at = map_find(&v->by_path, (uint32_t)index);
+
+	*n = at ? v->found[*at].n : 0;
+	return at ? v->list + v->found[*at].at : v->list;
+}
+
+const struct found *values_found(const struct values *v, size_t *n)
+{
+	*n = v->n_found;
+	return v->found;
+}
+
+size_t values_work(const struct values *v)
+{
+	return v->work;
 }
 
 int values_is_truncated(const struct values *v)

@@ -32,6 +32,11 @@ int extract(const struct paths *p, struct slice json, struct values **out, struc
 void values_free(struct values *v);
 /* All values found for path INDEX, in document order (more than one only below `[]`). *n may be 0: missing. */
 const struct value *values_get(const struct values *v, int index, size_t *n);
+/* The paths of which something was found, each once; its n is never 0. Borrowed from V. */
+struct found { uint32_t path, at, n; };         /* at: private */
+const struct found *values_found(const struct values *v, size_t *n);
 /* 1 where values below a "[]" were left out at EXTRACT_MAX_VALUES: such lists are then incomplete. Values of paths
  * without "[]" are never left out. Whether an empty list was there is asked with a path of its own ("a" for "a[].b"). */
 int values_is_truncated(const struct values *v);
+/* How often the pass looked for a path, kept a value or took one back: for tests, of which it grows with. */
+size_t values_work(const struct values *v);

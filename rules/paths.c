@@ -1,7 +1,8 @@
 /* rules/paths.c - payload paths merged into one trie, so that one pass over a text serves them all.
  *
- * A node has kids by the keys of an object, by the numbers of an array's elements, and one for any element. Most keys of a
- * payload are asked for by no one: a 64-bit filter over length and first byte answers for nearly all of them. */
+ * Below a node are others by the keys of an object, by the numbers of an array's elements, and one for any element. Most keys of
+ * a payload are asked for by no one: a 64-bit filter over length and first byte answers for nearly all of them; one map for the
+ * whole trie knows the rest, so that ten thousand keys below one node cost what ten do. */
 #include "rules/paths.h"
 
 #include <stdlib.h>
@@ -10,11 +11,12 @@
 #define INDEX_MAX 1000000
 #define ROOM(n) (((n) & ((n) - 1)) == 0)        /* arrays grow at powers of two */
 
-static uint32_t add_node(struct paths *p, int is_list)
+static uint32_t add_node(struct paths *p, const struct path_node *n)
 {
 	if (ROOM(p->n_nodes))
 		p->nodes = xrealloc(p->nodes, (p->n_nodes ? 2 * p->n_nodes : 1) * sizeof *p->nodes);
-	p->nodes[p->n_nodes] = (struct path_node){ .path = -1, .is_list = is_list };
+	p->nodes[p->n_nodes] = *n;
+	p->nodes[p->n_nodes].path = -1;
 	return (uint32_t)p->n_nodes++;
 }
 
@@ -22,7 +24,7 @@ struct paths *paths_new(void)
 {
 	struct paths *p = xcalloc(1, sizeof *p);
 	p->arena = arena_new();
-	add_node(p, 0);
+	add_node(p, &(struct path_node){ 0 });
 	return p;
 }
 
@@ -30,11 +32,8 @@ void paths_free(struct paths *p)
 {
 	if (!p)
 		return;
-	for (size_t i = 0; i < p->n_nodes; i++) {
-		free(p->nodes[i].kids);
-		free(p->nodes[i].items);
-	}
 	free(p->nodes);
+	map_fini(&p->below);
 	free(p->texts);
 	arena_free(p->arena);
 	free(p);
@@ -114,95 +113,105 @@ void path_of_key(struct slice key, struct buf *out)
 
 /* ---- the trie ---- */
 
-static uint64_t key_bit(struct slice key)
-{
-	unsigned char first = key.len ? (unsigned char)key.ptr[0] : 0;
-	return (uint64_t)1 << ((key.len * 7 + first) & 63);
-}
+#define SPREAD 0x9e3779b97f4a7c15u
 
-/* Where KEY is among the kids, or, with *found 0, where it belongs. */
-static size_t kid_place(const struct path_node *n, struct slice key, int *found)
+/* Eight bytes at a time, of the last ones as many as there are. */
+static uint64_t hash_bytes(uint64_t h, struct slice s)
 {
-	size_t low = 0, high = n->n_kids;
+	uint64_t word = 0;
 
-	*found = 0;
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-		struct slice other = n->kids[middle].key;
-		int order = key.len != other.len ? (key.len > other.len) - (key.len < other.len) : slice_cmp(key, other);
-		if (order == 0) {
-			*found = 1;
-			return middle;
-		}
-		if (order < 0)
-			high = middle;
-		else
-			low = middle + 1;
+	for (; s.len >= sizeof word; s = slice_from(s, sizeof word)) {
+		memcpy(&word, s.ptr, sizeof word);
+		h = (h ^ word) * SPREAD;
+		h ^= h >> 32;
 	}
-	return low;
+	word = s.len;
+	for (size_t i = 0; i < s.len; i++)
+		word = word << 8 | (unsigned char)s.ptr[i];
+	return (h ^ word) * SPREAD;
 }
 
-uint32_t path_node_kid(const struct path_node *n, struct slice key)
+static uint64_t step_hash(uint32_t node, struct slice key, uint32_t at)
 {
-	int found;
-
-	if (!(n->filter & key_bit(key)))
-		return 0;
-	size_t at = kid_place(n, key, &found);
-	return found ? n->kids[at].node : 0;
+	return hash_bytes(((uint64_t)node << 32 | at) * SPREAD, key);
 }
+
+/* Below NODE, by the key KEY, AT being PATH_NO_ITEM, or by the element's number AT, KEY being empty. */
+static uint32_t step_find(const struct paths *p, uint32_t node, struct slice key, uint32_t at)
+{
+	const uint32_t *first = map_find(&p->below, step_hash(node, key, at));
+
+	for (uint32_t i = first ? *first : 0; i; i = p->nodes[i].twin) {
+		const struct path_node *n = &p->nodes[i];
+		if (n->parent == node && n->at == at && slice_eq(n->key, key))
+			return i;
+	}
+	return 0;
+}
+
+uint32_t path_kid_find(const struct paths *p, uint32_t node, struct slice key)
+{
+	return key.len > PATH_MAX_BYTES ? 0 : step_find(p, node, key, PATH_NO_ITEM);
+}
+
+uint32_t path_item(const struct paths *p, uint32_t node, uint32_t at)
+{
+	return at < p->nodes[node].items_end ? step_find(p, node, SLICE_NULL, at) : 0;
+}
+
+static uint32_t step_add(struct paths *p, uint32_t parent, struct slice key, uint32_t at)
+{
+	struct path_node n = { .key = arena_copy(p->arena, key), .at = at, .parent = parent, .is_list = p->nodes[parent].is_list };
+	int is_new;
+
+	uint32_t *first = map_enter(&p->below, step_hash(parent, key, at), &is_new);
+	n.twin = *first;
+	return *first = add_node(p, &n);
+}
+
+static int is_full(const struct paths *p)
+{
+	return p->n_texts >= PATHS_MAX;
+}
+
+/* These find the node below FROM, or make it; 0 where P is full. */
 
 static uint32_t enter_key(struct paths *p, uint32_t from, struct slice key)
 {
-	int found;
-	struct path_node *n = &p->nodes[from];
-	size_t at = kid_place(n, key, &found);
+	uint32_t found = path_kid(p, from, key);
 
-	if (found)
-		return n->kids[at].node;
-	uint32_t node = add_node(p, n->is_list);
-	n = &p->nodes[from];
-	if (ROOM(n->n_kids))
-		n->kids = xrealloc(n->kids, (n->n_kids ? 2 * n->n_kids : 1) * sizeof *n->kids);
-	memmove(n->kids + at + 1, n->kids + at, (n->n_kids - at) * sizeof *n->kids);
-	n->kids[at] = (struct path_kid){ arena_copy(p->arena, key), node };
-	n->n_kids++;
-	n->filter |= key_bit(key);
-	return node;
+	if (found || is_full(p))
+		return found;
+	p->nodes[from].filter |= path_key_bit(key);
+	return step_add(p, from, key, PATH_NO_ITEM);
 }
 
 static uint32_t enter_index(struct paths *p, uint32_t from, uint32_t index)
 {
-	struct path_node *n = &p->nodes[from];
+	uint32_t found = path_item(p, from, index);
 
-	for (uint32_t i = 0; i < n->n_items; i++)
-		if (n->items[i].at == index)
-			return n->items[i].node;
-	uint32_t node = add_node(p, n->is_list);
-	n = &p->nodes[from];
-	if (ROOM(n->n_items))
-		n->items = xrealloc(n->items, (n->n_items ? 2 * n->n_items : 1) * sizeof *n->items);
-	n->items[n->n_items++] = (struct path_item){ index, node };
-	return node;
+	if (found || is_full(p))
+		return found;
+	if (p->nodes[from].items_end <= index)
+		p->nodes[from].items_end = index + 1;
+	return step_add(p, from, SLICE_NULL, index);
 }
 
 static uint32_t enter_any(struct paths *p, uint32_t from)
 {
-	if (p->nodes[from].any == 0) {
-		uint32_t node = add_node(p, 1);
+	if (p->nodes[from].any == 0 && !is_full(p)) {
+		uint32_t node = add_node(p, &(struct path_node){ .is_list = 1, .parent = from });
 		p->nodes[from].any = node;
 	}
 	return p->nodes[from].any;
 }
 
-static int refuse(const struct paths *p, struct slice path, struct err *e)
+static int refuse(struct slice path, struct err *e)
 {
 	if (path.len == 0)
 		return err_set(e, ERR_INPUT, "a path is empty");
 	if (path.len > PATH_MAX_BYTES)
 		return err_set(e, ERR_INPUT, "a path of %zu bytes, the most is %d", path.len, PATH_MAX_BYTES);
-	if (p->n_texts >= PATHS_MAX)
-		return err_set(e, ERR_INPUT, "more than %d payload paths", PATHS_MAX);
 	return 0;
 }
 
@@ -226,7 +235,7 @@ int paths_add(struct paths *p, struct slice path, struct err *e)
 	struct path_step step = { 0 };
 	uint32_t node = 0;
 
-	if (refuse(p, path, e) < 0 || check_steps(path, &key, e) < 0)
+	if (refuse(path, e) < 0 || check_steps(path, &key, e) < 0)
 		return -1;
 	for (struct slice rest = path; rest.len;) {
 		if (path_step_parse(&rest, rest.ptr == path.ptr, &step, &key, e) < 0)
@@ -235,9 +244,13 @@ int paths_add(struct paths *p, struct slice path, struct err *e)
 			node = enter_key(p, node, buf_slice(&key));
 		else
 			node = step.kind == STEP_INDEX ? enter_index(p, node, step.at) : enter_any(p, node);
+		if (node == 0)
+			break;
 	}
-	if (p->nodes[node].path >= 0)
+	if (node && p->nodes[node].path >= 0)
 		return p->nodes[node].path;
+	if (is_full(p))
+		return err_set(e, ERR_INPUT, "more than %d payload paths", PATHS_MAX);
 	if (ROOM(p->n_texts))
 		p->texts = xrealloc(p->texts, (p->n_texts ? 2 * p->n_texts : 1) * sizeof *p->texts);
 	p->texts[p->n_texts] = arena_copy(p->arena, path);

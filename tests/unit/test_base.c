@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/hex.h"
 #include "base/mailbox.h"
+#include "base/map.h"
 #include "base/utf8.h"
 #include "no_leaks.h"
 
@@ -121,6 +122,36 @@ static void on_note(struct mail *m, void *arg)
 	struct note *n = (struct note *)m;
 	int *sum = arg;
 	*sum = *sum * 10 + n->number;
+}
+
+Test(map, knows_what_was_entered_and_nothing_else)
+{
+	struct map m = { 0 };
+	int is_new;
+
+	cr_assert_null(map_find(&m, 0));
+	for (uint64_t step = 1; step < (uint64_t)1 << 54; step <<= 9) {        /* keys that differ in their low bits, in their high ones */
+		for (uint64_t i = 0; i < 1000; i++) {
+			*map_enter(&m, i * step, &is_new) = (uint32_t)i;
+			cr_assert(is_new || step != 1 || i == 0, "%llu", (unsigned long long)i);
+		}
+		for (uint64_t i = 0; i < 1000; i++) {
+			const uint32_t *v = map_find(&m, i * step);
+			cr_assert(v && *v == i, "%llu times %llu", (unsigned long long)i, (unsigned long long)step);
+		}
+		cr_assert_null(map_find(&m, 1000 * step + 1));
+		map_fini(&m);
+	}
+	map_reserve(&m, 100);
+	const struct map_cell *cells = m.cells;
+	for (uint64_t i = 0; i < 100; i++)
+		map_enter(&m, i, &is_new);
+	cr_assert(m.n == 100 && m.cells == cells, "it has not grown");
+	map_enter(&m, 7, &is_new);
+	cr_assert(!is_new && m.n == 100);
+	map_fini(&m);
+	map_fini(&m);
+	no_leaks();
 }
 
 Test(mailbox, delivers_in_order_and_wakes_once)

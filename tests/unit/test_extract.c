@@ -1,9 +1,14 @@
 /* extract: values out of a payload, against jansson and by itself. */
 #include <criterion/criterion.h>
+#include <malloc.h>
 
 #include "../fuzz/extract_oracle.h"
 #include "base/buf.h"
+#include "base/map.h"
+#include "counted.h"
 #include "no_leaks.h"
+#include "rules/jscan.h"
+#include "rules/paths.h"
 #include "rules/nearest.h"
 
 /* ---- helpers ---- */
@@ -207,6 +212,349 @@ Test(extract, a_list_beyond_the_bound_is_cut_and_says_so_and_single_values_are_k
 	values_free(v);
 	paths_free(p);
 	buf_fini(&text);
+	no_leaks();
+}
+
+/* ---- work and memory, by what is asked for ---- */
+
+/* PATTERN with I in place of its %d. */
+static void put_numbered(struct buf *out, const char *pattern, int i)
+{
+	const char *number = strstr(pattern, "%d");
+
+	buf_add(out, number ? (struct slice){ pattern, (size_t)(number - pattern) } : slice_of(pattern));
+	if (!number)
+		return;
+	buf_addi(out, i);
+	buf_adds(out, number + 2);
+}
+
+/* N paths PATTERN, with 0 to N - 1. */
+static struct paths *many_paths(const char *pattern, int n)
+{
+	struct paths *p = paths_new();
+	struct buf path = BUF(PATH_MAX_BYTES);
+	struct err e;
+
+	for (int i = 0; i < n; i++) {
+		buf_clear(&path);
+		put_numbered(&path, pattern, i);
+		cr_assert_eq(paths_add(p, buf_slice(&path), &e), i, "%s", e.msg);
+	}
+	buf_fini(&path);
+	return p;
+}
+
+struct cost { size_t work, peak_bytes, found; int is_truncated; };
+
+static struct cost cost_of(struct paths *p, struct slice json)
+{
+	struct cost c = { 0 };
+	struct values *v;
+	struct err e;
+
+	counted_begin();
+	cr_assert_eq(extract(p, json, &v, &e), 0, "%s", e.msg);
+	c.peak_bytes = counted_peak();
+	c.work = values_work(v);
+	c.is_truncated = values_is_truncated(v);
+	values_found(v, &c.found);
+	values_free(v);
+	paths_free(p);
+	return c;
+}
+
+/* BEFORE, EACH times N, AFTER. */
+static void repeat(struct buf *out, const char *before, const char *each, int n, const char *after)
+{
+	struct slice plain = strstr(each, "%d") ? SLICE_NULL : slice_of(each);
+
+	buf_clear(out);
+	buf_adds(out, before);
+	for (int i = 0; i < n; i++) {
+		if (plain.ptr)
+			buf_add(out, plain);
+		else
+			put_numbered(out, each, i);
+	}
+	buf_adds(out, after);
+}
+
+Test(extract, work_grows_with_what_the_text_has_and_not_with_the_paths_asked)
+{
+	static const char *const shapes[] = { "a.p%d", "p%d.q", "a[%d]", "l[].p%d", "l[%d].x", "a.p%d[]", "[\"p%d\"]" };
+	struct slice json = SLICE("{\"a\":{\"p3\":1,\"p7\":[2]},\"l\":[{\"p1\":1,\"x\":0},{\"p1\":2}],\"p5\":{\"q\":1},\"z\":[1,2]}");
+
+	for (size_t i = 0; i < COUNT(shapes); i++) {
+		struct cost few = cost_of(many_paths(shapes[i], 100), json), many = cost_of(many_paths(shapes[i], 50000), json);
+		cr_assert_eq(few.work, many.work, "%s: %zu steps for 100 paths, %zu for 50,000", shapes[i], few.work, many.work);
+		cr_assert_eq(few.peak_bytes, many.peak_bytes, "%s: %zu and %zu bytes", shapes[i], few.peak_bytes, many.peak_bytes);
+		cr_assert_lt(few.work, 60);
+	}
+	no_leaks();
+}
+
+Test(extract, a_key_that_comes_again_takes_back_what_was_found_and_no_more)
+{
+	static const struct { const char *path, *before, *each, *after; size_t found; } t[] = {
+		{ "a.p%d", "{\"a\":{\"p1\":1}", ",\"a\":{\"p2\":2}", "}", 1 },
+		{ "a.p%d", "{\"a\":{\"p1\":1}", ",\"a\":{\"p%d\":2}", "}", 0 },
+		{ "a.p%d", "{\"a\":{\"p1\":1", ",\"p1\":2", "}}", 1 },
+		{ "a.p%d.q", "{\"a\":{\"p1\":{\"q\":1}", ",\"p1\":{}", "}}", 0 },
+		{ "a.b.c.p%d", "{\"a\":{\"b\":{\"c\":{\"p1\":1}}}", ",\"a\":{\"b\":{\"c\":{\"p2\":1}}}", ",\"a\":0}", 0 },
+		{ "a[].p%d", "{\"a\":[{\"p1\":1}]", ",\"a\":[{\"p1\":1},{\"p2\":1}]", "}", 2 },
+		{ "a[].p%d", "{\"a\":[{\"p1\":1", ",\"p1\":1", "}]}", 1 },
+		{ "a[].b[].p%d", "{\"a\":[{\"b\":[{\"p1\":1}]", ",\"z\":1,\"b\":[{\"p1\":1}]", "}]}", 1 },
+		{ "a[%d]", "{\"a\":[1,2,3]", ",\"a\":[1]", "}", 1 },
+	};
+	enum { TIMES = 100000 };
+	struct buf text = BUF(BUF_UNLIMITED);
+
+	for (size_t i = 0; i < COUNT(t); i++) {
+		repeat(&text, t[i].before, t[i].each, TIMES, t[i].after);
+		struct cost c = cost_of(many_paths(t[i].path, 10000), buf_slice(&text));
+		cr_assert_eq(c.found, t[i].found, "%s: %zu paths", t[i].each, c.found);
+		cr_assert_lt(c.work, 12 * TIMES, "%s: %zu steps for %d keys", t[i].each, c.work, TIMES);
+	}
+	buf_fini(&text);
+	no_leaks();
+}
+
+/* Each level repeats the key that holds all below: an entry is taken back once for each at most. */
+Test(extract, keys_that_come_again_on_every_level_take_an_entry_back_once_for_each)
+{
+	enum { LEVELS = 60, ENTRIES = 10000 };
+	struct paths *p = paths_new();
+	struct buf text = BUF(BUF_UNLIMITED), path = BUF(PATH_MAX_BYTES), list = BUF(BUF_UNLIMITED);
+	struct err e;
+
+	for (int i = 0; i < LEVELS; i++)
+		buf_adds(&path, "a.");
+	buf_adds(&path, "l[]");
+	cr_assert_eq(paths_add(p, buf_slice(&path), &e), 0);
+	cr_assert_eq(paths_add(p, SLICE("z[]"), &e), 1);
+	repeat(&list, "[0", ",1", ENTRIES - 1, "]");
+	buf_adds(&text, "{\"z\":[0],");
+	for (int i = 0; i < LEVELS; i++)
+		buf_adds(&text, "\"a\":{");
+	buf_addf(&text, "\"l\":%s", buf_cstr(&list));
+	for (int i = 0; i < LEVELS; i++)
+		buf_adds(&text, "},\"a\":{}");
+	buf_addc(&text, '}');
+	struct cost c = cost_of(p, buf_slice(&text));
+	cr_assert_eq(c.found, 1);
+	cr_assert_lt(c.work, (LEVELS + 4) * ENTRIES, "%zu steps", c.work);
+	buf_fini(&text);
+	buf_fini(&path);
+	buf_fini(&list);
+	no_leaks();
+}
+
+#define BODY (25 << 20)
+#define ALONE (16 << 10)                /* what a pass takes that keeps next to nothing */
+#define EACH 400                        /* of a path that was found */
+#define LISTS (4 << 20)                 /* all that is kept below "[]" */
+
+Test(extract, memory_is_bounded_by_what_is_asked_for_and_found, .timeout = 300)
+{
+	static const struct { const char *path; int n; const char *before, *each, *after; size_t most_bytes, found; int is_truncated; } t[] = {
+		{ "a", 1, "{\"a\":\"", "0123456789", "\"}", ALONE, 1, 0 },                        /* one text */
+		{ "a", 1, "{\"a\":\"", "\\n", "\"}", ALONE + BODY, 1, 0 },                     /* one text to be decoded */
+		{ "[\"a\"]", 1, "{\"", "\\u0061", "\":1}", ALONE, 0, 0 },                          /* one key */
+		{ "a", 1, "{\"a\":0.", "0123456789", "}", ALONE + BODY + 1, 1, 0 },                 /* one number */
+		{ "z%d", 10000, "{\"a\":[0", ",1", "]}", ALONE, 0, 0 },                             /* none of many */
+		{ "p%d", 10000, "{\"z\":0", ",\"p%d\":1", "}", ALONE + 10000 * EACH, 10000, 0 },    /* all of many */
+		{ "a", 1, "{\"a\":0", ",\"a\":\"\\n\"", "}", ALONE, 1, 0 },                        /* one key again and again */
+		{ "a[].b", 1, "{\"a\":[0", ",{\"b\":\"\\n\"}", "]}", LISTS, 1, 1 },                /* more elements than are kept */
+		{ "a[].b%d", 100, "{\"a\":[0", ",{\"b1\":1,\"b2\":2}", "]}", LISTS, 2, 1 },
+		{ "a[]", 1, "{\"a\":[0", ",\"\\n\"", "]}", LISTS, 1, 1 },
+		{ "a[%d]", 10000, "{\"a\":[0", ",1", "]}", ALONE + 10000 * EACH, 10000, 0 },
+		{ "[]", 1, "[0", ",[]", "]", LISTS, 1, 1 },
+	};
+	struct buf text = BUF(BUF_UNLIMITED);
+
+	for (size_t i = 0; i < COUNT(t); i++) {
+		repeat(&text, t[i].before, t[i].each, (int)(BODY / (strlen(t[i].each) + (strstr(t[i].each, "%d") ? 5 : 0))), t[i].after);
+		struct cost c = cost_of(many_paths(t[i].path, t[i].n), buf_slice(&text));
+		cr_expect_leq(c.peak_bytes, t[i].most_bytes, "%s in %s: %zu bytes", t[i].path, t[i].each, c.peak_bytes);
+		cr_expect_eq(c.found, t[i].found, "%s in %s: %zu paths", t[i].path, t[i].each, c.found);
+		cr_expect_eq(c.is_truncated, t[i].is_truncated, "%s in %s", t[i].path, t[i].each);
+	}
+	buf_fini(&text);
+	no_leaks();
+}
+
+Test(extract, a_text_that_several_paths_lead_to_is_kept_once)
+{
+	struct paths *p = paths_new();
+	struct buf text = BUF(BUF_UNLIMITED);
+	struct values *v;
+	struct err e;
+	size_t n;
+
+	cr_assert_eq(paths_add(p, SLICE("a[].b"), &e), 0);
+	cr_assert_eq(paths_add(p, SLICE("a[0].b"), &e), 1);
+	repeat(&text, "{\"a\":[{\"b\":\"", "\\n", 1000, "\"}]}");
+	cr_assert_eq(extract(p, buf_slice(&text), &v, &e), 0);
+	const struct value *any = values_get(v, 0, &n), *first = values_get(v, 1, &n);
+	cr_assert_eq(any->text.len, 1000);
+	cr_assert_eq(any->text.ptr, first->text.ptr);
+	cr_assert(any->integer == 0 && first->integer == 0);
+	values_free(v);
+	paths_free(p);
+	buf_fini(&text);
+	no_leaks();
+}
+
+/* ---- bounds, and one past each ---- */
+
+static int accepts(const char *path, struct slice json, struct err *e)
+{
+	struct paths *p = paths_new();
+	struct values *v = NULL;
+
+	cr_assert_geq(paths_add(p, slice_of(path), e), 0, "%s", e->msg);
+	int took = extract(p, json, &v, e) == 0;
+	values_free(v);
+	paths_free(p);
+	return took;
+}
+
+Test(extract, a_text_is_as_long_as_the_bound_and_no_longer)
+{
+	struct buf text = BUF(BUF_UNLIMITED);
+	struct err e;
+
+	repeat(&text, "[1", " ", EXTRACT_MAX_BYTES - 3, "]");
+	cr_assert_eq(text.len, EXTRACT_MAX_BYTES);
+	cr_assert(accepts("[0]", buf_slice(&text), &e));
+	buf_addc(&text, ' ');
+	cr_assert_not(accepts("[0]", buf_slice(&text), &e));
+	cr_assert(e.kind == ERR_LIMIT && strstr(e.msg, "33554433 bytes, the most is 33554432"), "%s", e.msg);
+	buf_fini(&text);
+	no_leaks();
+}
+
+Test(extract, a_list_at_the_bound_is_whole)
+{
+	struct paths *p = paths_new();
+	struct buf text = BUF(BUF_UNLIMITED);
+	struct err e;
+
+	cr_assert_eq(paths_add(p, SLICE("[]"), &e), 0);
+	repeat(&text, "[0", ",1", EXTRACT_MAX_VALUES - 1, "]");
+	cr_assert_not(cost_of(p, buf_slice(&text)).is_truncated);
+	buf_fini(&text);
+	no_leaks();
+}
+
+Test(extract, numbers_reach_to_their_bounds_asked_for_or_passed_over)
+{
+	static const struct { const char *number; int is_good; } t[] = {
+		{ "9223372036854775807", 1 }, { "9223372036854775808", 0 }, { "-9223372036854775808", 1 }, { "-9223372036854775809", 0 },
+		{ "999999999999999999", 1 }, { "1000000000000000000", 1 }, { "99999999999999999999", 0 },
+		{ "1.7976931348623157e308", 1 }, { "1.7976931348623159e308", 0 }, { "-1.7976931348623157e308", 1 }, { "-1.7976931348623159e308", 0 },
+		{ "5e-324", 1 }, { "1e-400", 1 }, { "1e308", 1 }, { "1e309", 0 },
+	};
+	struct buf text = BUF(BUF_UNLIMITED);
+	struct err e;
+
+	for (size_t i = 0; i < COUNT(t); i++)
+		for (int asked = 0; asked < 2; asked++) {
+			buf_clear(&text);
+			buf_addf(&text, "{\"n\":%s}", t[i].number);
+			cr_assert_eq(accepts(asked ? "n" : "z", buf_slice(&text), &e), t[i].is_good, "%s", t[i].number);
+			agrees(buf_slice(&text));
+		}
+	/* Digits before the point: 309 are too many for a double; 127 and 128, 299 and 300 are where the scanner changes its way. */
+	for (int digits = 126; digits <= 310; digits++)
+		for (int asked = 0; asked < 2; asked++) {
+			repeat(&text, "{\"n\":", "9", digits, ".5}");
+			cr_assert_eq(accepts(asked ? "n" : "z", buf_slice(&text), &e), digits < 309, "%d digits", digits);
+			agrees(buf_slice(&text));
+		}
+	buf_fini(&text);
+	no_leaks();
+}
+
+Test(extract, a_path_is_as_long_as_the_bound_and_no_longer)
+{
+	struct paths *p = paths_new();
+	struct buf text = BUF(BUF_UNLIMITED);
+	struct err e;
+
+	repeat(&text, "", "k", PATH_MAX_BYTES, "");
+	cr_assert_eq(paths_add(p, buf_slice(&text), &e), 0);
+	buf_addc(&text, 'k');
+	cr_assert_eq(paths_add(p, buf_slice(&text), &e), -1);
+	cr_assert_str_eq(e.msg, "a path of 513 bytes, the most is 512");
+	paths_free(p);
+	buf_fini(&text);
+	no_leaks();
+}
+
+Test(extract, a_path_has_as_many_parts_as_the_bound_and_no_more)
+{
+	static const char *const parts[] = { ".a", "[]", "[7]", "[\"a\"]" };
+	struct buf text = BUF(BUF_UNLIMITED);
+	struct err e;
+
+	for (size_t i = 0; i < COUNT(parts); i++)
+		for (int n = EXTRACT_MAX_DEPTH; n <= EXTRACT_MAX_DEPTH + 1; n++) {
+			struct paths *p = paths_new();
+			repeat(&text, "a", parts[i], n - 1, "");
+			cr_assert_eq(paths_add(p, buf_slice(&text), &e), n > EXTRACT_MAX_DEPTH ? -1 : 0, "%s", buf_cstr(&text));
+			cr_assert(n <= EXTRACT_MAX_DEPTH || strstr(e.msg, "is deeper than 64"), "%s", e.msg);
+			paths_free(p);
+		}
+	buf_fini(&text);
+	no_leaks();
+}
+
+Test(extract, an_element_is_numbered_up_to_the_bound)
+{
+	struct paths *p = paths_new();
+	struct err e;
+
+	cr_assert_eq(paths_add(p, SLICE("a[1000000]"), &e), 0);
+	cr_assert_eq(paths_add(p, SLICE("a[1000001]"), &e), -1);
+	cr_assert(strstr(e.msg, "'[1000001]' is none of [], [0] to [1000000]"), "%s", e.msg);
+	paths_free(p);
+	no_leaks();
+}
+
+Test(extract, there_are_as_many_paths_as_the_bound_and_no_more)
+{
+	struct paths *p = many_paths("a.p%d", PATHS_MAX);
+	struct err e;
+
+	cr_assert_eq(paths_add(p, SLICE("b"), &e), -1);
+	cr_assert_str_eq(e.msg, "more than 100000 payload paths");
+	cr_assert_eq(paths_add(p, SLICE("a.p99999"), &e), PATHS_MAX - 1, "one that is known is no other");
+	paths_free(p);
+	no_leaks();
+}
+
+Test(extract, a_key_as_long_as_a_path_is_found_also_where_each_byte_is_escaped)
+{
+	struct paths *p = paths_new();
+	struct buf text = BUF(BUF_UNLIMITED), path = BUF(BUF_UNLIMITED);
+	struct err e;
+
+	repeat(&path, "", "k", PATH_MAX_BYTES, "");
+	cr_assert_eq(paths_add(p, buf_slice(&path), &e), 0);
+	for (int more = 0; more < 2; more++) {
+		struct values *v;
+		size_t n;
+		repeat(&text, "{\"", "\\u006b", PATH_MAX_BYTES + more, "\":1}");
+		cr_assert_eq(extract(p, buf_slice(&text), &v, &e), 0);
+		values_get(v, 0, &n);
+		cr_assert_eq(n, more ? 0 : 1);
+		values_free(v);
+	}
+	paths_free(p);
+	buf_fini(&text);
+	buf_fini(&path);
 	no_leaks();
 }
 
