@@ -418,6 +418,7 @@ static int compile_all(struct compiler *c, const struct bundle *b)
 		return -1;
 	if (compile_rules(c, b) < 0 || build_usages(c) < 0)
 		return -1;
+	askers_build(c->rs);
 	c->rs->index = index_build(c->rs);
 	warn_of_silent_sources(c, b);
 	return 0;

@@ -21,6 +21,7 @@ enum subject_kind {
 	SUBJECT_QUERY,                  /* by name */
 	SUBJECT_CHANGED,                /* the changed files of a rule with paths_from = "git": number FIELD_PATHS */
 };
+#define SUBJECT_KINDS 6
 enum event_fact { FACT_SOURCE, FACT_PROVIDER, FACT_EVENT, FACT_ACTION, FACT_DELIVERY, FACT_RECEIVED, FACT_RULE, FACT_COUNT };
 extern const char *const event_fact_names[FACT_COUNT];
 
@@ -31,6 +32,11 @@ struct subject {
 	const char *label;              /* for people: "branch", "a.b", "header x-a" */
 	struct place place;             /* of a HEADER in the headers, of a QUERY in the query */
 };
+/* Under a name that the rules made up: there may be any number of such subjects, and a delivery has few. */
+static inline int subject_is_open(const struct subject *s)
+{
+	return s->kind == SUBJECT_PAYLOAD || s->kind == SUBJECT_HEADER || s->kind == SUBJECT_QUERY;
+}
 struct question {
 	uint32_t subject;
 	struct predicate predicate;
@@ -105,12 +111,17 @@ struct projection {                     /* what one pass takes out of a payload 
 	struct paths *paths;
 	struct mapping *mapping;        /* NULL without a provider */
 };
+struct askers {                         /* of each path: the subjects about which a question can hold once it was met */
+	uint32_t *first;                /* by path, and one more: where they begin in `subjects` */
+	uint32_t *subjects;
+};
 struct usage {                          /* of one provider by this set's sources; provider NULL for sources without */
 	const char *name;
 	struct provider *provider;      /* owned */
 	struct projection fields;       /* the provider's own fields alone: nobody listens, the lists still show it */
 	struct projection all;          /* and what the rules ask */
 	struct place *places;           /* by subject; for others than payload paths, NO_PLACE */
+	struct askers askers;           /* of all.paths */
 };
 struct source {
 	const char *name, *path;
@@ -141,6 +152,7 @@ struct ruleset {
 	size_t n_usages, n_sources;
 	struct rule *rules;             /* in file order */
 	struct paths *headers, *query;  /* what rules ask of them */
+	struct askers of_headers, of_query;
 	struct subject *subjects;
 	struct question *questions;
 	size_t n_rules, n_subjects, n_questions;
@@ -175,6 +187,8 @@ void interned_free(struct compiler *c);
 void rule_queue_json(const struct rule *r, struct buf *out);     /* {"name" or "key","limit","busy",…} */
 int usage_build(struct ruleset *rs, struct usage *u, struct err *e);
 void usage_fini(struct usage *u);
+void askers_build(struct ruleset *rs);  /* of all that is asked; the usages are built */
+void askers_fini(struct askers *a);
 
 /* An error at a node, for what the schema cannot say. Returns -1. */
 int compile_error(struct compiler *c, const struct node *at, const char *fmt, ...) PRINTF(3, 4);

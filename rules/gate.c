@@ -1,7 +1,8 @@
 /* rules/gate.c - what a rule's conditions demand. A rule with repo = "acme/site" and branch = "main" may stand behind
  * either, and stands behind the repo where a thousand others want that branch too: how often each literal is demanded over
  * the whole set is counted first. Of a pattern's literals (its beginning, its end, the names between its slashes) the
- * rarest is taken; of an `any`, what each of its parts demands. */
+ * rarest is taken; of an `any`, what each of its parts demands. Every test but { exists = false } demands that there be something
+ * under its name; behind that alone a rule stands where nothing rarer is demanded. */
 #include "rules/gate.h"
 
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 
 #define GATE_MAX_LITERALS 1000          /* of one rule */
 #define PART_COST 4                     /* a part of a text lets more through than a whole one that is as rare */
+#define PRESENCE_COST 64                /* a path that is there at all: many are in every payload */
 #define WHOLE_SET (~(size_t)0)          /* in place of a listing: how common a literal is anywhere */
 #define EXACT_MAX (1LL << 53)           /* up to here a double holds every integer */
 #define NEVER SIZE_MAX                  /* the cost of what demands nothing */
@@ -53,6 +55,7 @@ uint64_t literal_hash(uint64_t h, const struct literal *l)
 		return h;
 	case LITERAL_NUMBER:
 	case LITERAL_WORD:
+	case LITERAL_PRESENCE:
 		break;
 	}
 	return hash_bytes(h, &l->number, sizeof l->number);
@@ -136,18 +139,29 @@ struct counts {                         /* over the whole set */
 	uint32_t *asked;                /* by question: by how many rules that cannot fire where it fails */
 };
 
+static uint64_t hash_of(uint32_t subject, const struct literal *l)
+{
+	return literal_hash(literal_hash_start(WHOLE_SET, subject, l->kind), l);
+}
+
+static void count_literal(struct counts *c, uint32_t subject, const struct literal *l)
+{
+	if (c->n == c->cap) {
+		c->cap = c->cap ? c->cap * 2 : 256;
+		c->hashes = xrealloc(c->hashes, c->cap * sizeof *c->hashes);
+	}
+	c->hashes[c->n++] = hash_of(subject, l);
+}
+
 static void count_operand(struct counts *c, uint32_t subject, const struct operand *o, enum demand how)
 {
 	struct literal l[LITERALS_MAX];
 
-	for (int i = 0, n = literals_of(o, how, l); i < n; i++) {
-		if (c->n == c->cap) {
-			c->cap = c->cap ? c->cap * 2 : 256;
-			c->hashes = xrealloc(c->hashes, c->cap * sizeof *c->hashes);
-		}
-		c->hashes[c->n++] = literal_hash(literal_hash_start(WHOLE_SET, subject, l[i].kind), &l[i]);
-	}
+	for (int i = 0, n = literals_of(o, how, l); i < n; i++)
+		count_literal(c, subject, &l[i]);
 }
+
+static const struct literal presence = { .kind = LITERAL_PRESENCE };
 
 static void count_question(struct counts *c, const struct question *q)
 {
@@ -160,6 +174,7 @@ static void count_question(struct counts *c, const struct question *q)
 		for (size_t k = 0; o && k < n; k++)
 			count_operand(c, q->subject, &o[k], how);
 	}
+	count_literal(c, q->subject, &presence);
 }
 
 /* IS_SURE: nothing that COND stands in holds without it. */
@@ -217,6 +232,7 @@ struct chooser {
 	const struct counts *counts;
 	struct wanted *stack;           /* what is chosen so far, of the parts at hand */
 	size_t n, cap;
+	int takes_fields;               /* that a field is there may be chosen, too: most are, in every event that has them */
 };
 
 static void push(struct chooser *c, uint32_t subject, const struct literal *l)
@@ -250,7 +266,7 @@ static size_t choose_literal(struct chooser *c, uint32_t subject, const struct o
 
 	for (int i = 0, n = literals_of(o, how, l); i < n; i++) {
 		int is_part = l[i].kind == LITERAL_START || l[i].kind == LITERAL_END || l[i].kind == LITERAL_NAME;
-		size_t rules = count_of(c->counts, literal_hash(literal_hash_start(WHOLE_SET, subject, l[i].kind), &l[i]));
+		size_t rules = count_of(c->counts, hash_of(subject, &l[i]));
 		size_t cost = rules * (is_part ? PART_COST : 1);
 		rarest = cost < best ? i : rarest;
 		best = cost < best ? cost : best;
@@ -279,6 +295,26 @@ static size_t choose_clause(struct chooser *c, const struct question *q, size_t 
 	return cost;
 }
 
+static size_t choose_presence(struct chooser *c, const struct question *q)
+{
+	if (predicate_wants_absence(&q->predicate) || !(c->takes_fields || subject_is_open(&c->rs->subjects[q->subject])))
+		return NEVER;
+	push(c, q->subject, &presence);
+	return count_of(c->counts, hash_of(q->subject, &presence)) * PRESENCE_COST;
+}
+
+static size_t choose_of_question(struct chooser *c, const struct question *q)
+{
+	size_t start = c->n, best = NEVER, at;
+
+	for (size_t i = 0; i < q->predicate.n; i++) {
+		at = c->n;
+		best = keep_cheaper(c, start, at, best, choose_clause(c, q, i));
+	}
+	at = c->n;
+	return keep_cheaper(c, start, at, best, choose_presence(c, q));
+}
+
 static size_t choose_cond(struct chooser *c, const struct cond *cond);
 
 static size_t choose_any(struct chooser *c, const struct cond *cond)
@@ -299,16 +335,10 @@ static size_t choose_any(struct chooser *c, const struct cond *cond)
 static size_t choose_cond(struct chooser *c, const struct cond *cond)
 {
 	size_t start = c->n, best = NEVER;
-	const struct question *q;
 
 	switch (cond->kind) {
 	case COND_QUESTION:
-		q = &c->rs->questions[cond->question];
-		for (size_t i = 0; i < q->predicate.n; i++) {
-			size_t at = c->n;
-			best = keep_cheaper(c, start, at, best, choose_clause(c, q, i));
-		}
-		return best;
+		return choose_of_question(c, &c->rs->questions[cond->question]);
 	case COND_ALL:
 		for (size_t i = 0; i < cond->n; i++) {
 			size_t at = c->n;
@@ -352,16 +382,38 @@ static uint32_t choose_question(const struct counts *counts, const struct cond *
 	return best;
 }
 
-static void choose_rule(struct chooser *c, const struct rule *r, struct arena *a, struct choice *out)
+static size_t choose_all(struct chooser *c, const struct rule *r)
 {
 	c->n = 0;
 	size_t cost = choose_cond(c, &r->when), at = c->n;
-	keep_cheaper(c, 0, at, cost, choose_cells(c, r));
+	return keep_cheaper(c, 0, at, cost, choose_cells(c, r));
+}
+
+static int has_presence(const struct chooser *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (c->stack[i].literal.kind == LITERAL_PRESENCE)
+			return 1;
+	return 0;
+}
+
+static void choose_rule(struct chooser *c, const struct rule *r, struct arena *a, struct choice *out)
+{
+	size_t cost = choose_all(c, r);
+	uint32_t question = choose_question(c->counts, &r->when, NO_QUESTION);
+
 	*out = (struct choice){ .question = NO_QUESTION };
-	if (c->n == 0) {
-		out->question = choose_question(c->counts, &r->when, NO_QUESTION);
+	if (question != NO_QUESTION && (c->n == 0 || (has_presence(c) && c->counts->asked[question] < cost))) {
+		out->question = question;
 		return;
 	}
+	if (c->n == 0) {
+		c->takes_fields = 1;
+		choose_all(c, r);
+		c->takes_fields = 0;
+	}
+	if (c->n == 0)
+		return;
 	out->n = c->n;
 	out->list = arena_alloc(a, c->n, sizeof *out->list);
 	memcpy(out->list, c->stack, c->n * sizeof *out->list);

@@ -1,12 +1,14 @@
-/* rules/gate.h - behind what a rule may stand: literals that its conditions demand, the rarest in the whole set, or, where
- * they demand none, a question that many rules ask. Only rules/index.c includes it. Pure. */
+/* rules/gate.h - behind what a rule may stand: literals that its conditions demand, the rarest in the whole set, or that a path
+ * is there at all, or, where they demand none, a question that many rules ask. Only rules/index.c includes it. Pure. */
 #pragma once
 #include "rules/compiled.h"
 
 /* Of a text: the whole, the whole in any case, how it begins, how it ends, a folder or file name that stands in it between
- * slashes. Otherwise a number, or true, false, null. */
-enum literal_kind { LITERAL_TEXT, LITERAL_FOLDED, LITERAL_START, LITERAL_END, LITERAL_NAME, LITERAL_NUMBER, LITERAL_WORD };
-#define LITERAL_KINDS 7
+ * slashes. Otherwise a number, or true, false, null. Or that there is something, whatever it is. */
+enum literal_kind {
+	LITERAL_TEXT, LITERAL_FOLDED, LITERAL_START, LITERAL_END, LITERAL_NAME, LITERAL_NUMBER, LITERAL_WORD, LITERAL_PRESENCE,
+};
+#define LITERAL_KINDS 8
 #define LITERAL_MAX_BYTES 63            /* of a START or END; what is longer is cut, and lets a little more through */
 struct literal {
 	enum literal_kind kind;

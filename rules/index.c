@@ -3,29 +3,38 @@
  * their conditions demands one (rules/gate.h). What demands no literal stands behind a question that many ask, or else in
  * the listing's rest, which is always evaluated.
  *
- * All gates are in one table by their hash. A collision only costs one evaluation in vain, so no text is kept. What a
+ * Gates and questions are kept by their subject. The fields are few and looked at one by one; of the paths, headers and names of
+ * a query, which may be as many as the rules, only those that the delivery has.
+ *
+ * All gates are in one map by their hash. A collision only costs one evaluation in vain, so no text is kept. What a
  * delivery holds is hashed in the ways that some rule's literal asks for, and no gate is opened twice. */
 #include "rules/index.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/map.h"
 #include "rules/gate.h"
 
 struct listing {
 	struct slice source, event;
 	uint32_t *rules, *rest;
 	struct gated *gated;            /* by subject */
-	struct asked *asked;            /* by question */
-	size_t n, n_rest, n_gated, n_asked;
+	uint32_t *closed;               /* which of these are no open subjects */
+	unsigned open_kinds;            /* bit (1 << enum subject_kind): of the others */
+	struct asked *always;           /* by question: those that hold where there is nothing */
+	struct asked *asked;            /* by subject and question: the others */
+	size_t n, n_rest, n_gated, n_closed, n_always, n_asked;
 };
 struct gated {
 	uint32_t subject;
+	uint32_t asked, n_asked;        /* in the listing's */
 	unsigned kinds;                 /* bit (1 << enum literal_kind): such gates there are */
 	uint64_t starts, ends;          /* bit (1 << length): gates of a START, an END so long */
 	uint64_t hash[LITERAL_KINDS];   /* where a literal's hash begins */
-	uint32_t *rules;                /* all behind a gate of this subject */
-	size_t n;
+	uint32_t *rules;                /* all behind this subject */
+	uint32_t *present;              /* of those: behind its being there at all */
+	size_t n, n_present;
 };
 struct asked {
 	uint32_t question;
@@ -36,15 +45,15 @@ struct gate {
 	uint64_t hash;
 	uint32_t rule;
 };
-struct slot { uint64_t hash; uint32_t from, n; };       /* n 0: free */
+struct behind { uint32_t from, n; };    /* the rules behind one gate, in behind_rules */
 struct index {
 	const struct ruleset *rs;
 	struct arena *arena;
 	struct listing *listings;       /* sorted by source, event */
 	size_t n_listings;
-	struct slot *slots;             /* a power of two of them, half free or more */
-	size_t n_slots;
-	uint32_t *behind;               /* the rules behind each gate, where its slot says */
+	struct map gates;               /* by hash: number in behind */
+	struct behind *behind;
+	uint32_t *behind_rules;
 };
 struct building {
 	struct index *ix;
@@ -93,15 +102,16 @@ static struct heard_list hear(const struct ruleset *rs)
 /* ---- building: what stands behind what ---- */
 
 struct member {                         /* of a group: RULE, by the literal it wants */
-	uint32_t key, rule;             /* the group's subject or question */
-	const struct wanted *wanted;
+	uint64_t key;                   /* the group's subject, or subject and question */
+	uint32_t rule;
+	const struct wanted *wanted;    /* NULL: it stands behind a question */
 };
 struct member_list {
 	struct member *list;
 	size_t n, cap;
 };
 
-static void add_member(struct member_list *l, uint32_t key, uint32_t rule, const struct wanted *wanted)
+static void add_member(struct member_list *l, uint64_t key, uint32_t rule, const struct wanted *wanted)
 {
 	if (l->n == l->cap) {
 		l->cap = l->cap ? l->cap * 2 : 64;
@@ -153,42 +163,97 @@ static void add_gate(struct building *b, const struct gated *g, const struct lit
 	b->gates[b->n_gates++] = (struct gate){ literal_hash(g->hash[l->kind], l), rule };
 }
 
-static void gated_build(struct building *b, struct listing *l, struct member_list *members)
+/* The members FROM to END of L stand behind what G is about. */
+static void gates_build(struct building *b, struct gated *g, const struct member_list *l, size_t from, size_t end)
 {
-	size_t number = (size_t)(l - b->ix->listings), begin;
-
-	l->gated = arena_alloc(b->ix->arena, member_groups(members), sizeof *l->gated);
-	for (size_t i = 0; i < members->n;) {
-		struct gated *g = &l->gated[l->n_gated++];
-		begin = i;
-		*g = (struct gated){ .subject = members->list[i].key };
-		for (int kind = 0; kind < LITERAL_KINDS; kind++)
-			g->hash[kind] = literal_hash_start(number, g->subject, (enum literal_kind)kind);
-		g->rules = take_group(b->ix, members, &i, &g->n);
-		for (size_t k = begin; k < i; k++) {
-			const struct literal *w = &members->list[k].wanted->literal;
-			g->kinds |= 1u << w->kind;
-			g->starts |= w->kind == LITERAL_START ? (uint64_t)1 << w->text.len : 0;
-			g->ends |= w->kind == LITERAL_END ? (uint64_t)1 << w->text.len : 0;
-			add_gate(b, g, w, members->list[k].rule);
+	g->present = arena_alloc(b->ix->arena, end - from, sizeof *g->present);
+	for (size_t k = from; k < end; k++) {
+		const struct literal *w = l->list[k].wanted ? &l->list[k].wanted->literal : NULL;
+		if (!w)
+			continue;
+		if (w->kind == LITERAL_PRESENCE) {
+			g->present[g->n_present++] = l->list[k].rule;
+			continue;
 		}
+		g->kinds |= 1u << w->kind;
+		g->starts |= w->kind == LITERAL_START ? (uint64_t)1 << w->text.len : 0;
+		g->ends |= w->kind == LITERAL_END ? (uint64_t)1 << w->text.len : 0;
+		add_gate(b, g, w, l->list[k].rule);
 	}
 }
 
-static void asked_build(struct index *ix, struct listing *l, struct member_list *members)
+static void gated_build(struct building *b, struct listing *l, struct member_list *members)
 {
-	l->asked = arena_alloc(ix->arena, member_groups(members), sizeof *l->asked);
+	size_t number = (size_t)(l - b->ix->listings), groups = member_groups(members), begin;
+
+	l->gated = arena_alloc(b->ix->arena, groups, sizeof *l->gated);
+	l->closed = arena_alloc(b->ix->arena, groups, sizeof *l->closed);
 	for (size_t i = 0; i < members->n;) {
-		struct asked *a = &l->asked[l->n_asked++];
-		a->question = members->list[i].key;
+		struct gated *g = &l->gated[l->n_gated];
+		begin = i;
+		*g = (struct gated){ .subject = (uint32_t)members->list[i].key };
+		const struct subject *s = &b->ix->rs->subjects[g->subject];
+		for (int kind = 0; kind < LITERAL_KINDS; kind++)
+			g->hash[kind] = literal_hash_start(number, g->subject, (enum literal_kind)kind);
+		g->rules = take_group(b->ix, members, &i, &g->n);
+		gates_build(b, g, members, begin, i);
+		if (subject_is_open(s))
+			l->open_kinds |= 1u << s->kind;
+		else
+			l->closed[l->n_closed++] = (uint32_t)l->n_gated;
+		l->n_gated++;
+	}
+}
+
+static struct asked *asked_build(struct index *ix, struct member_list *members, size_t *n)
+{
+	struct asked *list = arena_alloc(ix->arena, member_groups(members), sizeof *list);
+
+	*n = 0;
+	for (size_t i = 0; i < members->n;) {
+		struct asked *a = &list[(*n)++];
+		a->question = (uint32_t)members->list[i].key;
 		a->rules = take_group(ix, members, &i, &a->n);
 	}
+	return list;
+}
+
+/* Both are sorted by subject. */
+static void asked_share_out(const struct ruleset *rs, struct listing *l)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < l->n_gated; i++) {
+		struct gated *g = &l->gated[i];
+		g->asked = (uint32_t)at;
+		while (at < l->n_asked && rs->questions[l->asked[at].question].subject == g->subject)
+			at++;
+		g->n_asked = (uint32_t)at - g->asked;
+	}
+}
+
+struct members { struct member_list gated, asked, always; };
+
+static void add_rule(const struct ruleset *rs, struct members *to, uint32_t rule, const struct choice *c)
+{
+	const struct question *q = c->question == NO_QUESTION ? NULL : &rs->questions[c->question];
+
+	for (size_t k = 0; k < c->n; k++)
+		add_member(&to->gated, c->list[k].subject, rule, &c->list[k]);
+	if (!q)
+		return;
+	if (predicate_wants_absence(&q->predicate)) {
+		add_member(&to->always, c->question, rule, NULL);
+		return;
+	}
+	add_member(&to->gated, q->subject, rule, NULL);
+	add_member(&to->asked, (uint64_t)q->subject << 32 | c->question, rule, NULL);
 }
 
 static void listing_build(struct building *b, struct listing *l, const struct heard *h, size_t n)
 {
 	struct index *ix = b->ix;
-	struct member_list gated = { 0 }, asked = { 0 };
+	struct members to = { 0 };
 
 	*l = (struct listing){ .source = h->source, .event = h->event };
 	l->rules = arena_alloc(ix->arena, n, sizeof *l->rules);
@@ -201,20 +266,20 @@ static void listing_build(struct building *b, struct listing *l, const struct he
 		l->rules[l->n++] = rule;
 		if (ix->rs->rules[rule].is_disabled)
 			continue;               /* it is explained, and never fires */
-		for (size_t k = 0; k < c->n; k++)
-			add_member(&gated, c->list[k].subject, rule, &c->list[k]);
-		if (!c->n && c->question != NO_QUESTION)
-			add_member(&asked, c->question, rule, NULL);
-		else if (!c->n)
+		add_rule(ix->rs, &to, rule, c);
+		if (!c->n && c->question == NO_QUESTION)
 			l->rest[l->n_rest++] = rule;
 	}
-	gated_build(b, l, &gated);
-	asked_build(ix, l, &asked);
-	free(gated.list);
-	free(asked.list);
+	gated_build(b, l, &to.gated);
+	l->always = asked_build(ix, &to.always, &l->n_always);
+	l->asked = asked_build(ix, &to.asked, &l->n_asked);
+	asked_share_out(ix->rs, l);
+	free(to.gated.list);
+	free(to.always.list);
+	free(to.asked.list);
 }
 
-/* ---- building: the table of gates ---- */
+/* ---- building: the gates ---- */
 
 static int by_hash_then_rule(const void *a, const void *b)
 {
@@ -222,35 +287,27 @@ static int by_hash_then_rule(const void *a, const void *b)
 	return x->hash != y->hash ? (x->hash > y->hash) - (x->hash < y->hash) : (x->rule > y->rule) - (x->rule < y->rule);
 }
 
-/* The slot of HASH, or the free one where it belongs. */
-static size_t slot_of(const struct index *ix, uint64_t hash)
-{
-	size_t at = (size_t)(hash ^ hash >> 32) & (ix->n_slots - 1);
-
-	while (ix->slots[at].n && ix->slots[at].hash != hash)
-		at = (at + 1) & (ix->n_slots - 1);
-	return at;
-}
-
-static void slots_build(struct building *b)
+static void behind_build(struct building *b)
 {
 	struct index *ix = b->ix;
 	size_t n = 0;
+	int is_new;
 
-	for (ix->n_slots = 2; ix->n_slots < 2 * b->n_gates;)
-		ix->n_slots *= 2;
-	ix->slots = xcalloc(ix->n_slots, sizeof *ix->slots);
 	ix->behind = xmalloc((b->n_gates + 1) * sizeof *ix->behind);
+	ix->behind_rules = xmalloc((b->n_gates + 1) * sizeof *ix->behind_rules);
 	if (b->n_gates)
 		qsort(b->gates, b->n_gates, sizeof *b->gates, by_hash_then_rule);
 	for (size_t i = 0; i < b->n_gates; i++) {
-		struct slot *s = &ix->slots[slot_of(ix, b->gates[i].hash)];
-		if (s->n == 0)
-			*s = (struct slot){ b->gates[i].hash, (uint32_t)n, 0 };
-		if (s->n && ix->behind[n - 1] == b->gates[i].rule)
+		const struct gate *g = &b->gates[i];
+		uint32_t *number = map_enter(&ix->gates, g->hash, &is_new);
+		if (is_new) {
+			*number = (uint32_t)(ix->gates.n - 1);
+			ix->behind[*number] = (struct behind){ (uint32_t)n, 0 };
+		} else if (ix->behind_rules[n - 1] == g->rule) {
 			continue;
-		ix->behind[n++] = b->gates[i].rule;
-		s->n++;
+		}
+		ix->behind_rules[n++] = g->rule;
+		ix->behind[*number].n++;
 	}
 }
 
@@ -271,7 +328,7 @@ struct index *index_build(const struct ruleset *rs)
 		listing_build(&b, &ix->listings[ix->n_listings], &h.list[i], end - i);
 		ix->n_listings++;
 	}
-	slots_build(&b);
+	behind_build(&b);
 	free(b.gates);
 	free(h.list);
 	choices_fini(&b.choices);
@@ -284,8 +341,9 @@ void index_free(struct index *ix)
 		return;
 	arena_free(ix->arena);
 	free(ix->listings);
-	free(ix->slots);
+	map_fini(&ix->gates);
 	free(ix->behind);
+	free(ix->behind_rules);
 	free(ix);
 }
 
@@ -504,19 +562,21 @@ void index_rules(const struct index *ix, const struct listening *l, struct rule_
 
 struct opening {                        /* of one delivery */
 	const struct index *ix;
-	uint64_t *opened;               /* a bit a slot: no gate is opened twice */
+	const struct index_asks *asks;
+	struct map opened;              /* numbers of gates: none is opened twice */
 	struct rule_list *out;
 };
 
 static void open_gate(struct opening *o, uint64_t hash)
 {
-	size_t at = slot_of(o->ix, hash);
-	const struct slot *s = &o->ix->slots[at];
+	const uint32_t *number = map_find(&o->ix->gates, hash);
+	int is_new;
 
-	if (s->n == 0 || o->opened[at / 64] >> (at % 64) & 1)
+	if (!number)
 		return;
-	o->opened[at / 64] |= (uint64_t)1 << (at % 64);
-	add_rules(o->out, o->ix->behind + s->from, s->n);
+	map_enter(&o->opened, *number, &is_new);
+	if (is_new)
+		add_rules(o->out, o->ix->behind_rules + o->ix->behind[*number].from, o->ix->behind[*number].n);
 }
 
 static int has_kind(const struct gated *g, enum literal_kind kind)
@@ -595,31 +655,82 @@ static void open_value(struct opening *o, const struct gated *g, const struct va
 	open_gate(o, literal_hash(g->hash[l.kind], &l));
 }
 
-static void open_listing(struct opening *o, const struct listing *l, const struct index_asks *asks)
+static void open_asked(struct opening *o, const struct asked *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (o->asks->may_hold(o->asks->arg, list[i].question))
+			add_rules(o->out, list[i].rules, list[i].n);
+}
+
+static void open_gated(struct opening *o, const struct listing *l, const struct gated *g)
+{
+	const struct finding *f = o->asks->look(o->asks->arg, g->subject);
+
+	if (f->presence == FOUND_NOTHING)
+		return;
+	if (f->presence == FOUND_UNKNOWN || f->is_cut) {
+		add_rules(o->out, g->rules, g->n);
+		return;
+	}
+	add_rules(o->out, g->present, g->n_present);
+	for (size_t v = 0; g->kinds && v < f->n; v++)
+		open_value(o, g, &f->values[v]);
+	open_asked(o, l->asked + g->asked, g->n_asked);
+}
+
+static const struct gated *gated_find(const struct listing *l, uint32_t subject)
+{
+	size_t from = 0, n = l->n_gated;
+
+	while (n) {
+		size_t half = n / 2;
+		if (l->gated[from + half].subject < subject) {
+			from += half + 1;
+			n -= half + 1;
+		} else {
+			n = half;
+		}
+	}
+	return from < l->n_gated && l->gated[from].subject == subject ? &l->gated[from] : NULL;
+}
+
+/* The subjects of an open kind. */
+static void open_kind(struct opening *o, const struct listing *l, enum subject_kind kind)
+{
+	const uint32_t *met;
+	size_t n;
+
+	if (o->asks->met(o->asks->arg, kind, &met, &n) < 0) {
+		for (size_t i = 0; i < l->n_gated; i++)
+			if (o->ix->rs->subjects[l->gated[i].subject].kind == kind)
+				open_gated(o, l, &l->gated[i]);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		const struct gated *g = gated_find(l, met[i]);
+		if (g)
+			open_gated(o, l, g);
+	}
+}
+
+static void open_listing(struct opening *o, const struct listing *l)
 {
 	add_rules(o->out, l->rest, l->n_rest);
-	for (size_t i = 0; i < l->n_asked; i++)
-		if (asks->may_hold(asks->arg, l->asked[i].question))
-			add_rules(o->out, l->asked[i].rules, l->asked[i].n);
-	for (size_t i = 0; i < l->n_gated; i++) {
-		const struct gated *g = &l->gated[i];
-		const struct finding *f = asks->look(asks->arg, g->subject);
-		if (f->presence == FOUND_UNKNOWN || f->is_cut) {
-			add_rules(o->out, g->rules, g->n);
-			continue;
-		}
-		for (size_t v = 0; f->presence == FOUND_VALUES && v < f->n; v++)
-			open_value(o, g, &f->values[v]);
-	}
+	open_asked(o, l->always, l->n_always);
+	for (size_t i = 0; i < l->n_closed; i++)
+		open_gated(o, l, &l->gated[l->closed[i]]);
+	for (int kind = 0; kind < SUBJECT_KINDS; kind++)
+		if (l->open_kinds >> kind & 1)
+			open_kind(o, l, (enum subject_kind)kind);
 }
 
 void index_candidates(const struct index *ix, const struct listening *l, const struct index_asks *asks, struct rule_list *out)
 {
-	struct opening o = { ix, xcalloc(ix->n_slots / 64 + 1, sizeof *o.opened), out };
+	struct opening o = { .ix = ix, .asks = asks, .out = out };
 
 	*out = (struct rule_list){ 0 };
 	for (int i = 0; i < l->n; i++)
-		open_listing(&o, l->list[i], asks);
-	free(o.opened);
+		open_listing(&o, l->list[i]);
+	map_fini(&o.opened);
 	sort_unique(out);
 }

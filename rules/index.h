@@ -1,6 +1,6 @@
 /* rules/index.h - which rules could fire for a delivery: by the event first, then by the most selective literal that each
- * rule demands, so that the cost grows with the rules that match and not with those that exist. It may name a rule that
- * will not fire, never omit one that does. Pure; immutable; any thread. */
+ * rule demands, so that the cost grows with the rules that match and with what the delivery has of what rules ask for, and not
+ * with the rules that exist. It may name a rule that will not fire, never omit one that does. Pure; immutable; any thread. */
 #pragma once
 #include "rules/compiled.h"
 
@@ -37,6 +37,8 @@ void index_rules(const struct index *ix, const struct listening *l, struct rule_
 struct index_asks {
 	const struct finding *(*look)(void *arg, uint32_t subject);     /* what the delivery holds of it; borrowed until the next call */
 	int (*may_hold)(void *arg, uint32_t question);                  /* true or unknown */
+	/* The subjects of an open kind of which the delivery has something; borrowed. -1: it may be any of them. */
+	int (*met)(void *arg, enum subject_kind kind, const uint32_t **subjects, size_t *n);
 	void *arg;
 };
 void index_candidates(const struct index *ix, const struct listening *l, const struct index_asks *asks, struct rule_list *out);

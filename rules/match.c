@@ -43,18 +43,23 @@ static void look_at_fact(struct match *m, int fact, struct finding *f)
 	f->n = 1;
 }
 
-static void look_at_payload(struct match *m, const struct place *p, struct finding *f)
+/* A list that had to be put together serves all questions about its subject. */
+static void look_at_payload(struct match *m, uint32_t subject, struct finding *f)
 {
+	const struct place *p = &m->delivery.source->usage->places[subject];
+	const uint32_t *known = map_find(&m->mixed_at, subject);
 	struct value *mixed = NULL;
+	int is_new;
 
-	*f = nothing;
-	if (!m->knows_payload || p->self < 0)
+	*f = known ? m->mixed[*known].finding : nothing;
+	if (known || !m->knows_payload || p->self < 0)
 		return;
 	place_look(p, m->values, f, &mixed);
 	if (!mixed)
 		return;
-	m->mixed = xrealloc(m->mixed, (m->n_mixed + 1) * sizeof(struct value *));
-	m->mixed[m->n_mixed++] = mixed;
+	*map_enter(&m->mixed_at, subject, &is_new) = (uint32_t)m->n_mixed;
+	m->mixed = xrealloc(m->mixed, (m->n_mixed + 1) * sizeof *m->mixed);
+	m->mixed[m->n_mixed++] = (struct mixed){ *f, mixed };
 }
 
 /* Headers and query are read when the first question about them comes. */
@@ -118,7 +123,7 @@ const struct finding *match_look(struct match *m, uint32_t subject)
 		look_at_fact(m, s->number, &m->finding);
 		break;
 	case SUBJECT_PAYLOAD:
-		look_at_payload(m, &m->delivery.source->usage->places[subject], &m->finding);
+		look_at_payload(m, subject, &m->finding);
 		break;
 	case SUBJECT_CHANGED:
 		look_at_changed(m, &m->finding);
@@ -140,15 +145,13 @@ static const struct finding *look(void *arg, uint32_t subject)
 
 enum truth match_answer(struct match *m, uint32_t question)
 {
-	uint64_t *word = &m->answers[question / 32];
-	unsigned shift = question % 32 * 2, known = *word >> shift & 3;
-
-	if (known)
-		return (enum truth)(known - 1);
 	const struct question *q = &m->rs->questions[question];
-	enum truth t = predicate_test(&q->predicate, match_look(m, q->subject));
-	*word |= (uint64_t)(t + 1) << shift;
-	return t;
+	int is_new;
+	uint32_t *answer = map_enter(&m->answers, question, &is_new);
+
+	if (is_new)
+		*answer = predicate_test(&q->predicate, match_look(m, q->subject));
+	return (enum truth)*answer;
 }
 
 enum truth match_cond(struct match *m, const struct cond *c)
@@ -284,6 +287,39 @@ static int may_hold(void *arg, uint32_t question)
 	return match_answer(arg, question) != TRUTH_NO;
 }
 
+/* The subjects that ask for what V holds. */
+static struct met find_met(const struct values *v, const struct askers *a)
+{
+	size_t n, total = 0;
+	const struct found *found = values_found(v, &n);
+
+	for (size_t i = 0; i < n; i++)
+		total += a->first[found[i].path + 1] - a->first[found[i].path];
+	struct met out = { xmalloc((total + 1) * sizeof *out.subjects), 0 };
+	for (size_t i = 0; i < n; i++)
+		for (uint32_t k = a->first[found[i].path]; k < a->first[found[i].path + 1]; k++)
+			out.subjects[out.n++] = a->subjects[k];
+	return out;
+}
+
+/* Where the headers are not at hand, or a list was cut, there may be something of any. */
+static int met(void *arg, enum subject_kind kind, const uint32_t **subjects, size_t *n)
+{
+	struct match *m = arg;
+	struct met *met = &m->met[kind];
+	const struct values *v = kind == SUBJECT_PAYLOAD ? m->values : kind == SUBJECT_HEADER ? headers_of(m) : query_of(m);
+	const struct askers *a = kind == SUBJECT_PAYLOAD ? &m->delivery.source->usage->askers :
+				 kind == SUBJECT_HEADER ? &m->rs->of_headers : &m->rs->of_query;
+
+	if (!v || values_is_truncated(v))
+		return -1;
+	if (!met->subjects && (kind != SUBJECT_PAYLOAD || m->knows_payload))
+		*met = find_met(v, a);
+	*subjects = met->subjects;
+	*n = met->n;
+	return 0;
+}
+
 /* It was meant for this rule: all its cells run. */
 static void fire_only(struct match *m, const struct rule *r)
 {
@@ -297,9 +333,8 @@ static void fire_only(struct match *m, const struct rule *r)
 static void evaluate(struct match *m)
 {
 	struct rule_list *c = &m->candidates;
-	const struct index_asks asks = { look, may_hold, m };
+	const struct index_asks asks = { look, may_hold, met, m };
 
-	m->answers = xcalloc(m->rs->n_questions / 32 + 1, sizeof *m->answers);
 	if (m->delivery.only) {
 		if (!m->delivery.only->is_disabled)
 			fire_only(m, m->delivery.only);
@@ -357,12 +392,15 @@ void match_free(struct match *m)
 	values_free(m->query);
 	buf_fini(&m->query_json);
 	for (size_t i = 0; i < m->n_mixed; i++)
-		free(m->mixed[i]);
+		free(m->mixed[i].list);
 	free(m->mixed);
 	json_decref(m->fields);
+	map_fini(&m->mixed_at);
+	for (size_t i = 0; i < SUBJECT_KINDS; i++)
+		free(m->met[i].subjects);
 	free(m->event);
 	free(m->action);
-	free(m->answers);
+	map_fini(&m->answers);
 	rule_list_fini(&m->candidates);
 	free(m->fired);
 	free(m->cells);

@@ -1,5 +1,6 @@
 /* rules/matching.h - the inside of a match, for match.c, which makes it, and for those that put it into words. */
 #pragma once
+#include "base/map.h"
 #include "rules/cause.h"
 #include "rules/compiled.h"
 #include "rules/index.h"
@@ -9,6 +10,11 @@ struct fired {
 	enum truth truth;               /* YES, or UNKNOWN: it fires and says so */
 	uint32_t first_cell, n_cells;   /* of match.cells: those that run */
 };
+struct mixed {                          /* what a list holds whose elements are lists in part: put together once */
+	struct finding finding;
+	struct value *list;             /* owned */
+};
+struct met { uint32_t *subjects; size_t n; };   /* owned; NULL: not asked for yet */
 struct match {
 	struct ruleset *rs;             /* owned reference */
 	struct delivery_view delivery;  /* borrowed */
@@ -23,9 +29,11 @@ struct match {
 	int has_headers, has_query;     /* they were read */
 	char *event, *action;           /* common, else native */
 	struct json_t *fields;          /* owned; the event's, for templates: made when first asked for */
-	struct value **mixed;           /* owned; lists put together for a finding */
+	struct mixed *mixed;
 	size_t n_mixed;
-	uint64_t *answers;              /* two bits a question: 0 not asked yet, else enum truth + 1 */
+	struct map mixed_at;            /* by subject */
+	struct met met[SUBJECT_KINDS];  /* of the open kinds: subjects of which something was found */
+	struct map answers;             /* to the questions that were asked: enum truth */
 	struct finding finding;         /* what match_look gave last */
 	struct listening listening;
 	struct rule_list candidates;

@@ -24,6 +24,8 @@ void ruleset_unref(struct ruleset *rs)
 	free(rs->usages);
 	paths_free(rs->headers);
 	paths_free(rs->query);
+	askers_fini(&rs->of_headers);
+	askers_fini(&rs->of_query);
 	for (size_t i = 0; i < rs->n_zones; i++)
 		zone_free(rs->zones[i].zone);
 	free(rs->zones);

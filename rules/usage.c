@@ -1,5 +1,5 @@
 /* rules/usage.c - what one pass takes out of a payload: the paths of the provider's descriptor and those that rules ask
- * for which can hear this provider at all. */
+ * for which can hear this provider at all. And the way back: from what a pass found to who asked for it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,4 +80,76 @@ void usage_fini(struct usage *u)
 	paths_free(u->all.paths);
 	provider_free(u->provider);
 	free(u->places);
+	askers_fini(&u->askers);
+}
+
+/* ---- who asked ---- */
+
+/* By subject: a question about it may hold of a list that is there and has no such element. */
+static char *hold_of_nothing(const struct ruleset *rs)
+{
+	const struct finding empty = { .presence = FOUND_VALUES, .is_list = 1, .none_had_it = 1 };
+	char *out = xcalloc(rs->n_subjects + 1, 1);
+
+	for (size_t i = 0; i < rs->n_questions; i++)
+		if (predicate_test(&rs->questions[i].predicate, &empty) != TRUTH_NO)
+			out[rs->questions[i].subject] = 1;
+	return out;
+}
+
+/* The paths of PLACE by which its subject is found. */
+static int ways_to(const struct place *place, int is_by_list, int out[2])
+{
+	int n = 0;
+
+	if (place->self >= 0)
+		out[n++] = place->self;
+	if (place->self >= 0 && place->list >= 0 && is_by_list)
+		out[n++] = place->list;
+	return n;
+}
+
+/* PLACES: by subject. */
+static void askers_of(const struct ruleset *rs, const struct paths *p, const struct place *places, const char *by_list, struct askers *out)
+{
+	size_t n_paths = paths_count(p);
+	int way[2];
+
+	out->first = xcalloc(n_paths + 2, sizeof *out->first);
+	for (size_t i = 0; i < rs->n_subjects; i++)
+		for (int k = 0, n = ways_to(&places[i], by_list[i], way); k < n; k++)
+			out->first[way[k] + 2]++;
+	for (size_t i = 2; i < n_paths + 2; i++)
+		out->first[i] += out->first[i - 1];
+	out->subjects = xcalloc(out->first[n_paths + 1] + 1, sizeof *out->subjects);
+	for (size_t i = 0; i < rs->n_subjects; i++)
+		for (int k = 0, n = ways_to(&places[i], by_list[i], way); k < n; k++)
+			out->subjects[out->first[way[k] + 1]++] = (uint32_t)i;
+}
+
+static void askers_of_request(const struct ruleset *rs, enum subject_kind kind, const struct paths *p, const char *by_list, struct askers *out)
+{
+	CLEANUP(freep) struct place *places = xcalloc(rs->n_subjects + 1, sizeof *places);
+
+	for (size_t i = 0; i < rs->n_subjects; i++)
+		places[i] = rs->subjects[i].kind == kind ? rs->subjects[i].place : NO_PLACE;
+	askers_of(rs, p, places, by_list, out);
+}
+
+void askers_build(struct ruleset *rs)
+{
+	CLEANUP(freep) char *by_list = hold_of_nothing(rs);
+
+	for (size_t i = 0; i < rs->n_usages; i++)
+		if (rs->usages[i].places)
+			askers_of(rs, rs->usages[i].all.paths, rs->usages[i].places, by_list, &rs->usages[i].askers);
+	askers_of_request(rs, SUBJECT_HEADER, rs->headers, by_list, &rs->of_headers);
+	askers_of_request(rs, SUBJECT_QUERY, rs->query, by_list, &rs->of_query);
+}
+
+void askers_fini(struct askers *a)
+{
+	free(a->first);
+	free(a->subjects);
+	*a = (struct askers){ 0 };
 }
