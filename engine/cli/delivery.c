@@ -32,10 +32,16 @@ static void show_line(const char *label, const char *value)
 		printf("  %-10s %s\n", label, value);
 }
 
-static void show_number(const char *label, int64_t n)
+static void show_delivery(const json_t *d, const char *label, int64_t n)
 {
+	const json_t *x;
+	int is_gone = 0;
+	size_t i;
+
+	json_array_foreach(json_object_get(d, "gone"), i, x)
+		is_gone |= json_integer_value(x) == n;
 	if (n)
-		printf("  %-10s delivery %" PRId64 "\n", label, n);
+		printf("  %-10s delivery %" PRId64 "%s\n", label, n, is_gone ? ", no longer kept" : "");
 }
 
 static void show_verdict(const json_t *d)
@@ -72,8 +78,8 @@ static void show_text(const json_t *d)
 	show_line("query", talk_string(d, "query"));
 	show_line("secret", talk_string(d, "secret"));
 	show_line("rule set", talk_string(d, "ruleset"));
-	show_number("replay of", talk_integer(d, "replay_of"));
-	show_number("same as", talk_integer(d, "same_as"));
+	show_delivery(d, "replay of", talk_integer(d, "replay_of"));
+	show_delivery(d, "same as", talk_integer(d, "same_as"));
 	printf("  %-10s %" PRId64 " bytes%s\n", "body", talk_integer(d, "bytes"),
 	       json_is_true(json_object_get(d, "body_kept")) ? "" : ", no longer kept");
 	puts("rules");

@@ -106,12 +106,12 @@ static enum db_rc read_job(struct db *db, struct read *r)
 	return rc == DB_OK ? DB_ROW : rc;
 }
 
-static enum db_rc add_replays(struct db *db, int64_t delivery, struct buf *out)
+static enum db_rc add_ids(struct db *db, const char *name, enum sql which, int64_t delivery, struct buf *out)
 {
 	CLEANUP(ids_fini) struct ids ids = { 0 };
-	enum db_rc rc = ids_find(db, &ids, SQL_REPLAYS, VALUES(INT(delivery)));
+	enum db_rc rc = ids_find(db, &ids, which, VALUES(INT(delivery)));
 
-	buf_adds(out, ",\"replays\":[");
+	buf_addf(out, ",\"%s\":[", name);
 	for (size_t i = 0; i < ids.n; i++) {
 		if (i)
 			buf_addc(out, ',');
@@ -147,7 +147,9 @@ static enum db_rc read_delivery(struct db *db, struct read *r)
 	buf_adds(out, sqlite3_column_int(row, 7) ? ",\"body_kept\":true" : ",\"body_kept\":false");
 	add_stored(out, "cause", column_slice(row, 8), "null");
 	db_end(row);
-	rc = add_replays(db, r->a, out);
+	rc = add_ids(db, "replays", SQL_REPLAYS, r->a, out);
+	if (rc == DB_OK)
+		rc = add_ids(db, "gone", SQL_GONE, r->a, out);
 	if (rc == DB_OK)
 		rc = ids_find(db, &ids, SQL_DELIVERY_JOBS, VALUES(INT(r->a)));
 	buf_adds(out, ",\"job_list\":");

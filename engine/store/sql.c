@@ -144,6 +144,11 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_DELIVERY_WALK] =
 		"SELECT delivery, 0, '', received_ms, source, event, action, repo, branch, delivery FROM facet WHERE delivery<?1"
 		" ORDER BY delivery DESC",
+	/* of the deliveries that this one points to, those that are not kept any more */
+	[SQL_GONE] =
+		"SELECT n FROM (SELECT replay_of AS n FROM facet WHERE delivery=?1 UNION SELECT same_as FROM facet WHERE delivery=?1"
+		" UNION SELECT root FROM delivery WHERE id=?1 UNION SELECT json_extract(cause, '$.delivery') FROM delivery WHERE id=?1)"
+		" WHERE n>0 AND NOT EXISTS(SELECT 1 FROM delivery WHERE id=n)",
 	[SQL_REPLAYS] = "SELECT delivery FROM facet WHERE replay_of=?1 ORDER BY delivery DESC LIMIT 50",
 	[SQL_KEPT] =
 		"SELECT s.name, d.key, d.ruleset, d.headers, d.query, d.received_ms, d.secret, b.data, b.data IS NOT NULL, d.event, d.action,"

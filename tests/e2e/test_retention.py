@@ -1,6 +1,7 @@
 """What a server forgets: deliveries, jobs and their journals past their age, rule sets that nothing names."""
 import os
 import sqlite3
+import time
 
 from lib import Repository, Server, wait
 
@@ -59,3 +60,22 @@ def test_rule_sets_go_when_nothing_names_them_and_come_back_whole():
     again = answer["matched"][0]["job"]
     s.finished(again)
     assert s.lines(again) == ["first"]
+
+
+def test_the_workspace_of_a_failed_job_stays_for_as_long_as_the_site_says():
+    s = Server({"pushrod.lua": '''config { listen = { "127.0.0.1:0" }, keep = { failed_workspaces = "60s" } }
+source "github" { provider = "github", secret = secret "github" }
+''', "rules/a.lua": 'rule "fails" { on = "push", when = "always", run = function(job) job:sh("echo x > left; exit 3") end }'})
+    repo = Repository()
+    workspaces = os.path.join(s.state, "workspaces")
+    jobs = []
+    for seconds in (0, 40, 80):
+        for job in jobs:                        # as if that much time had passed since it ended
+            path = os.path.join(workspaces, f"{job}.1")
+            if os.path.exists(path):
+                os.utime(path, (time.time() - seconds,) * 2)
+        jobs.append(s.push(repo)["matched"][0]["job"])
+        assert s.finished(jobs[-1])["state"] == "failed"
+        wait("the sweep at the job's end", lambda: set(os.listdir(workspaces)) == {f"{j}.1" for j in (jobs if seconds < 60 else jobs[-1:])})
+    with open(os.path.join(workspaces, f"{jobs[-1]}.1", "left"), encoding="ascii") as f:
+        assert f.read() == "x\n"

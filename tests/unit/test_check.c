@@ -68,6 +68,27 @@ static void expect_when(const char *when, const char *want)
 	expect("rules/r.lua", "rule", plain, want);
 }
 
+Test(check, what_is_kept_has_bounds_and_they_are_said)
+{
+	static const char *const good[] = { "'deliveries':'60s','jobs':'1m','failed_workspaces':'60000ms','bodies':'1MiB'",
+		"'deliveries':'3650d','jobs':'3650d','failed_workspaces':'3650d','bodies':'1048576B'" };
+	static const struct { const char *keep, *says; } bad[] = {
+		{ "'deliveries':'59999ms'", "deliveries: " }, { "'jobs':'59s'", "jobs: " }, { "'failed_workspaces':'3650d1'", "failed_workspaces" },
+		{ "'failed_workspaces':'59s'", "failed_workspaces: " }, { "'deliveries':'3651d'", "deliveries: " },
+		{ "'bodies':'1048575B'", "bodies: \"1048575B\" is less than 1048576 bytes" }, { "'bodies':1048576", "bodies" }, { "'jobs':90", "jobs" },
+		{ "'failed_workspace':'2d'", "did you mean 'failed_workspaces'?" }, { "'delivery':'2d'", "unknown keep key 'delivery'" },
+	};
+	for (size_t i = 0; i < COUNT(good); i++) {
+		CLEANUP(freep) char *plain = xprintf("{'keep':{%s}}", good[i]);
+		expect("pushrod.lua", "config", plain, NULL);
+	}
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		CLEANUP(freep) char *plain = xprintf("{'keep':{%s}}", bad[i].keep), *got = check("pushrod.lua", "config", "x", plain);
+		cr_expect(strstr(got, "error:") && strstr(got, bad[i].says), "%s\nno \"%s\" in:\n%s", plain, bad[i].says, got);
+	}
+	no_leaks();
+}
+
 Test(check, takes_what_is_right)
 {
 	expect_rule("'on':'push','when':'always'" RUN, NULL);

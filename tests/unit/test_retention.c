@@ -196,6 +196,8 @@ Test(retention, what_points_to_a_delivery_that_is_gone_is_told_as_gone_and_break
 	submit_free(first);
 	submit_free(replay);
 	submit_free(again);
+	CLEANUP(freep) char *before = look(READ_DELIVERY, 2, NULL, NULL);
+	cr_expect(strstr(before, "\"gone\":[]"), "%s", before);
 	prune((struct keep){ .deliveries_ms = DAY_MS });
 	kit_open(&kit, 8);
 	free(look(READ_DELIVERY, 1, &outcome, &is_gone));
@@ -205,8 +207,8 @@ Test(retention, what_points_to_a_delivery_that_is_gone_is_told_as_gone_and_break
 	CLEANUP(freep) char *two = look(READ_DELIVERY, 2, &outcome, NULL), *three = look(READ_DELIVERY, 3, NULL, NULL),
 			    *list = look(READ_DELIVERIES, 0, NULL, NULL);
 	cr_expect_eq(outcome, STORE_OK);
-	cr_expect(strstr(two, "\"replay_of\":1"), "%s", two);
-	cr_expect(strstr(three, "\"same_as\":1"), "%s", three);
+	cr_expect(strstr(two, "\"replay_of\":1") && strstr(two, "\"gone\":[1]"), "%s", two);
+	cr_expect(strstr(three, "\"same_as\":1") && strstr(three, "\"gone\":[1]"), "%s", three);
 	cr_expect(strstr(list, "\"id\":3") && strstr(list, "\"id\":2"), "%s", list);
 	tear_down();
 }

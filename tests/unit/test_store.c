@@ -896,7 +896,7 @@ Test(store, a_job_and_a_delivery_read_as_the_api_shows_them)
 		  "%s", job);
 	KIT_SAYS(&k, ",\"headers\":{\"a\":\"b\"},\"normalised\":{\"key\":\"gu\"id\"},\"why\":[{\"rule\":\"x\",\"because\":\"y\"}],\"ruleset\":\"abc123\","
 		     "\"query\":\"a=b\",\"secret\":\"gh-2026\",\"notes\":[{\"rule\":\"r0\",\"note\":\"n\"}],\"body_kept\":true,\"cause\":null,"
-		     "\"replays\":[],\"job_list\":[{\"id\":1,", .what = READ_DELIVERY, .a = 1);
+		     "\"replays\":[],\"gone\":[],\"job_list\":[{\"id\":1,", .what = READ_DELIVERY, .a = 1);
 	KIT_SAYS(&k, "{\"change\":2,\"jobs\":{\"debouncing\":0,\"queued\":1,\"awaiting_approval\":0,\"running\":0},\"deliveries\":1,",
 		 .what = READ_STATUS);
 	enum store_outcome outcome;

@@ -31,7 +31,7 @@ export interface Cause { rule?: string; cell?: string; job?: number; delivery?: 
 export interface DeliveryDetail extends Delivery {
   headers: Record<string, string>; normalised: Record<string, unknown>; why: { rule: string; because: string }[];
   notes?: { rule: string; note: string }[]; job_list: Job[]; ruleset: string; query?: string; secret?: string | null;
-  body_kept?: boolean; replays?: number[]; cause?: Cause | null;
+  body_kept?: boolean; replays?: number[]; gone?: number[]; cause?: Cause | null;
 }
 
 export interface Rules {

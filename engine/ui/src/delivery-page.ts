@@ -77,11 +77,12 @@ export class DeliveryPage extends Page {
 
   private origin(d: DeliveryDetail): TemplateResult {
     const c = d.cause;
-    return html`${d.replay_of ? html`<p class="reason">A replay of ${link(d.replay_of)}.</p>` : ""}
-      ${d.same_as ? html`<p class="reason">The same signed text came before as ${link(d.same_as)}, under another id: someone may have sent again what they saw.</p>` : ""}
+    const one = (id: number): TemplateResult => d.gone?.includes(id) ? html`delivery ${id} (no longer kept)` : link(id);
+    return html`${d.replay_of ? html`<p class="reason">A replay of ${one(d.replay_of)}.</p>` : ""}
+      ${d.same_as ? html`<p class="reason">The same signed text came before as ${one(d.same_as)}, under another id: someone may have sent again what they saw.</p>` : ""}
       ${d.replays?.length ? html`<p class="reason">Replayed as ${d.replays.map((id, i) => html`${i ? ", " : ""}${link(id)}`)}.</p>` : ""}
       ${c?.job ? html`<p class="reason">Caused by ${c.rule ?? ""}${c.cell ? html` <span class="ref">${c.cell}</span>` : ""}, <a href="/jobs/${c.job}">job ${c.job}</a>${
-        c.state ? ` (${c.state.replaceAll("_", " ")})` : ""}${c.delivery ? html`, of ${link(c.delivery)}` : ""}.</p>` : ""}`;
+        c.state ? ` (${c.state.replaceAll("_", " ")})` : ""}${c.delivery ? html`, of ${one(c.delivery)}` : ""}.</p>` : ""}`;
   }
 
   private facts(d: DeliveryDetail): (TemplateResult | string)[] {
