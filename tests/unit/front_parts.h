@@ -20,7 +20,7 @@
 
 #define GITHUB "{'kind':'hmac','hash':'sha256','enc':'hex','sig':'header:X-Hub-Signature-256','pair':'=','take':'sha256'," \
 	"'payload':'form:payload','signed':'{body}','event':'header:X-GitHub-Event','delivery':'header:X-GitHub-Delivery'," \
-	"'deadline':'10s','retry':'none','keep':'30d','fields':{'repo':'repository.full_name'}," \
+	"'deadline':'10s','retry':'none','fields':{'repo':'repository.full_name'}," \
 	"'events':{'ping':'ping','push':{'#':['push'],'ref':'ref','branch':'branch_of:ref','sha':'after'}}}"
 #define SECRET_TEXT "It's a Secret to Everybody"
 #define BODY "{\"ref\":\"refs/heads/main\",\"after\":\"0123456789012345678901234567890123456789\"," \
