@@ -485,6 +485,30 @@ static void check_step(struct checker *c, const struct node *n)
 		check_say(c, n, "E109", "this step does nothing: give it sh = \"…\" or exec = { … }");
 }
 
+/* The beginning of links. */
+static void check_address(struct checker *c, const struct node *url)
+{
+	if (url && url->kind == NODE_STRING && !slice_starts(url->text, SLICE("https://")) && !slice_starts(url->text, SLICE("http://")))
+		check_warn(c, url, "W139", "url: links begin with it: write \"https://" SLICE_FMT "\"", SLICE_ARG(slice_upto(url->text, 80)));
+}
+
+/* With that the server would not start. */
+static void check_listener(struct checker *c, const struct node *n)
+{
+	static const struct slice near[] = { SLICE("127."), SLICE("localhost:"), SLICE("[::1]:") };
+	const struct node *serve = node_get(n, "serve"), *address = n->n_items ? n->items[0] : NULL;
+
+	if (!address || address->kind != NODE_STRING || !serve || serve->kind != NODE_TABLE)
+		return;
+	for (size_t i = 0; i < COUNT(near); i++)
+		if (slice_starts(address->text, near[i]))
+			return;
+	for (size_t i = 0; i < serve->n_items; i++)
+		if (serve->items[i]->kind == NODE_STRING && !slice_eq(serve->items[i]->text, SLICE("hooks")))
+			check_warn(c, serve->items[i], "W140", "pages do not leave this machine yet, and 'serve' would not start: "
+				   "write serve = { \"hooks\" } here, and { \"127.0.0.1:8787\", serve = { \"pages\" } } beside it");
+}
+
 /* What every row asks, then what no row can say. */
 static void check_table(struct checker *c, const char *what, const struct schema_table *t, const struct node *n)
 {
@@ -498,6 +522,10 @@ static void check_table(struct checker *c, const char *what, const struct schema
 	}
 	if (strcmp(what, "steps") == 0)
 		check_step(c, n);
+	else if (strcmp(what, "config") == 0)
+		check_address(c, node_get(n, "url"));
+	else if (strcmp(what, "listen") == 0)
+		check_listener(c, n);
 	else if (strcmp(what, "queue") == 0)
 		check_queue(c, n);
 }

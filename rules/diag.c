@@ -13,15 +13,31 @@
 #define LINE_MAX_BYTES 500
 #define TEXT_MAX_BYTES 1000
 
+static void diag_fini(struct diag *x)
+{
+	free(x->file);
+	free(x->text);
+	free(x->source_line);
+}
+
 void diags_fini(struct diags *d)
 {
-	for (size_t i = 0; i < d->n; i++) {
-		free(d->list[i].file);
-		free(d->list[i].text);
-		free(d->list[i].source_line);
-	}
+	for (size_t i = 0; i < d->n; i++)
+		diag_fini(&d->list[i]);
 	free(d->list);
 	*d = (struct diags){ 0 };
+}
+
+void diags_keep_errors(struct diags *d)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < d->n; i++)
+		if (d->list[i].severity == DIAG_ERROR)
+			d->list[kept++] = d->list[i];
+		else
+			diag_fini(&d->list[i]);
+	d->n = kept;
 }
 
 static struct diag *append(struct diags *d, enum severity s)

@@ -23,6 +23,7 @@ void diags_add(struct diags *d, enum severity s, const char *file, int line, int
 	       const char *fmt, ...) PRINTF(8, 9);
 /* Give those of FILE that have a place and no source line theirs from TEXT, and an end where they have none. */
 void diags_show(struct diags *d, const char *file, struct slice text);
+void diags_keep_errors(struct diags *d);                                                 /* the warnings and notes go */
 void diags_sort(struct diags *d);                                                        /* by file, line, col; doubles go */
 /* "rules/docs.lua:10:3: error: unknown … [E102]\n   10 |   timout = …\n      |   ^~~~~~\n" */
 void diags_print(const struct diags *d, struct buf *out, int colour);

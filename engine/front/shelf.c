@@ -95,6 +95,8 @@ int shelf_take(struct shelf *s, int bundle_fd, struct ruleset **out, struct buf 
 		return err_wrap(e, "bundle");
 	*e = (struct err){ 0 };
 	int r = ruleset_compile(buf_slice(&bundle), &rs, &diags, e);
+	if (diags.errors)
+		diags_keep_errors(&diags);
 	if (why)
 		diags_print(&diags, why, 0);
 	if (r < 0)

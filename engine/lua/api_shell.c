@@ -183,7 +183,8 @@ static int on_exec(lua_State *lua)
 	const char *argv[ARGV_MAX + 1];
 
 	api_enter(lua);
-	luaL_checktype(lua, 2, LUA_TTABLE);
+	if (!lua_istable(lua, 2))
+		return luaL_error(lua, "job:exec takes a table: write job:exec { \"program\", \"argument\" }, with braces");
 	options_known(lua, 2, "job:exec", exec_options, OPTIONS_WITH_ITEMS);
 	lua_Integer n = (lua_Integer)lua_rawlen(lua, 2);
 	if (n < 1 || n > ARGV_MAX)

@@ -54,12 +54,16 @@ def test_a_changed_file_is_taken_up_and_a_bad_one_is_not():
     s.finished(job)
     assert s.lines(job) == ["new"]
     good = s.get("/api/v1/rules")["ruleset"]
+    s.write("rules/b.lua", 'rule "two" { on = "rule:failed", when = "always", steps = { { "x", sh = "true" } } }\n')     # a warning, W119
+    wait("the warning is no mistake", lambda: s.get("/api/v1/rules")["ruleset"] != good)
+    good = s.get("/api/v1/rules")["ruleset"]
     s.write("rules/a.lua", "rule \"one\" { on = ")
     wait("the mistake is told", lambda: s.get("/api/v1/rules")["error"])
     assert s.get("/api/v1/rules")["ruleset"] == good
     assert "rules/a.lua" in s.get("/api/v1/rules")["error"]
     told = s.cli("status")[1]
     assert "the rule files on disk are not in force" in told and "rules/a.lua" in told, told
+    assert "warning" not in told, "what was wrong before is no reason"
     job = s.push(repo)["matched"][0]["job"]
     s.finished(job)
     assert s.lines(job) == ["new"], "the old set stays in force"

@@ -126,6 +126,9 @@ Test(check, tells_what_words_of_other_systems_are_here)
 	expect_when("{'branch':{'startswith':'x'}}", "branch: unknown operator 'startswith': here it is starts = \"…\" [E118]");
 	expect_when("{'branch':{'neq':'x'}}", "here it is ne = …");
 	expect_when("{'message':{'contains':'x'}}", "here it is has = \"…\"");
+	expect("pushrod.lua", "config", "{'url':'ci.example.org'}", "warning: url: links begin with it: write \"https://ci.example.org\" [W139]");
+	expect("pushrod.lua", "config", "{'listen':[{'#':['0.0.0.0:80'],'serve':['hooks','pages']}]}", "pages do not leave this machine yet");
+	expect("pushrod.lua", "config", "{'listen':[{'#':['127.0.0.1:80'],'serve':['hooks','pages']},{'#':['[::]:80'],'serve':['hooks']}]}", NULL);
 	expect("pushrod.lua", "config", "{'port':80}", "unknown config key 'port': here it is listen =");
 	expect_rule("'on':'push','when':'always','branches':['main']" RUN, "unknown rule key 'branches': here it is when = { branch = … }");
 	no_leaks();

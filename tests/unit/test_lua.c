@@ -281,6 +281,7 @@ Test(lua, misspelt_names_are_answered_with_the_near_one)
 		{ RULE("job:chekout()"), "a job has no 'chekout', did you mean 'checkout'?" },
 		{ RULE("job:step('x', { allow_failur = true }, function() end)"), "did you mean 'allow_failure'?" },
 		{ RULE("job.sh('true')"), "write job:sh(…), with a colon" },
+		{ RULE("job:exec('ls')"), "job:exec takes a table: write job:exec { \"program\", \"argument\" }, with braces" },
 		{ RULE("job.checkout { ref = 'x' }"), "write job:checkout(…), with a colon" },
 		{ RULE("job:sh('true', { timeout = 5 })"), "timeout wants a duration" },
 		{ RULE("job:sh('true', { env = { 'A=1' } })"), "env = { NAME = \"value\" }" },
