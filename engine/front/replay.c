@@ -2,10 +2,10 @@
  * verified again: it was, and who asks has the control key.
  *
  *     replay_delivery   parameters; asks the store                              400
- *     on_kept           is there a body, and a source? (a large body: bodies.c)  410 409 503
- *     judge             identify and match, or put an inner event's words back (rules/inner.h)
- *     answer            what cannot be; what would run; or to the store          409 200
- *     on_stored                                                                  202 200 503
+ *     on_kept           is there a body? (a large one goes over bodies.c)       410 503
+ *     judge             what it was when it came (recall.c), asked of the rules in force
+ *     answer            what cannot be; what would run; or to the store         409 200
+ *     on_stored                                                                 202 200 503
  *
  * What a replay causes: it is the beginning of a chain (its root is itself), for what the first time caused must not use up what
  * this time may. But a job's event keeps its cause, and so its depth: who replays the last event of a circle gets no further round
@@ -31,12 +31,10 @@
 #include "front/front.h"
 #include "front/intake.h"
 #include "front/loops.h"
+#include "front/recall.h"
 #include "front/verdict.h"
-#include "rules/inner.h"
-#include "rules/provider.h"
 
 #define REPLY_MAX (16u << 20)
-#define HEADERS_MAX 128
 
 struct replay {
 	struct submit submit;           /* first: its mail is ours */
@@ -45,10 +43,8 @@ struct replay {
 	struct edition *edition;
 	struct http_ticket *ticket;
 	struct verdict verdict;
-	struct identity identity;
 	struct kept *kept;
 	char *key;
-	const struct source *source;    /* of the edition */
 	char rule[128];                 /* the only one to run; "": all that match */
 	char refusal[sizeof ((struct err *)0)->msg];    /* "": it can be */
 	int is_dry;
@@ -59,7 +55,6 @@ static void replay_free(struct replay *t)
 	struct edition *ed = t->edition;
 
 	verdict_fini(&t->verdict);
-	identity_fini(&t->identity);
 	kept_free(t->kept);
 	free(t->key);
 	submit_free(&t->submit);
@@ -146,32 +141,6 @@ static void keep_rule(struct submit *s, const char *rule)
 	s->n_jobs = n;
 }
 
-/* A sender's: its event is in the request. */
-static int recall_request(struct replay *t, struct delivery_view *d, struct err *e)
-{
-	struct submit *s = &t->submit;
-	const struct provider *p = source_provider(t->source);
-	struct header headers[HEADERS_MAX];
-	struct request_view view = { .method = SLICE("POST"), .path = slice_of(source_path(t->source)), .query = slice_of(s->query),
-				     .body = buf_slice(&s->body), .headers = headers, .now_ms = s->received_ms };
-	json_t *kept = json_loads(s->headers_json, 0, NULL), *value;
-	const char *name;
-
-	json_object_foreach(kept, name, value)
-		if (view.n_headers < HEADERS_MAX && json_is_string(value))
-			headers[view.n_headers++] = (struct header){ slice_of(name), slice_of(json_string_value(value)) };
-	int bad = p && provider_identify(p, &view, &t->identity, e) < 0;
-	json_decref(kept);
-	if (bad)
-		return -1;
-	d->event = slice_of(t->identity.event);
-	d->action = slice_of(t->identity.action);
-	d->json = t->identity.json.len ? buf_slice(&t->identity.json) : view.body;
-	d->headers_json = slice_of(s->headers_json);
-	d->query = view.query;
-	return 0;
-}
-
 static int depth_of(const char *cause_json)
 {
 	json_t *cause = cause_json ? json_loads(cause_json, 0, NULL) : NULL;
@@ -181,32 +150,43 @@ static int depth_of(const char *cause_json)
 	return depth;
 }
 
-/* Nobody's: its event is what was kept of it. */
-static int recall_inner(struct replay *t, struct delivery_view *d, struct err *e)
+/* What is kept goes into the submission, once nothing borrows from it any more. */
+static void take_kept(struct kept *k, struct submit *s)
 {
-	const struct kept *k = t->kept;
-	const struct inner_said said = { .event = slice_of(k->event), .action = slice_of(k->action), .only_file = slice_of(k->only_file),
-		.only_rule = slice_of(k->only_rule), .cause_json = slice_of(t->submit.cause_json), .body = buf_slice(&t->submit.body) };
-	int depth = depth_of(t->submit.cause_json);
+	s->headers_json = TAKE(&k->headers_json);
+	s->query = TAKE(&k->query);
+	s->secret = TAKE(&k->secret);
+	s->cause_json = TAKE(&k->cause_json);
+}
+
+static int make_verdict(struct replay *t, struct err *e)
+{
+	struct submit *s = &t->submit;
+	int depth = depth_of(t->kept->cause_json);
+	struct recalled r;
 
 	if (depth > CHAIN_DEPTH_MAX)
 		return err_set(e, ERR_LIMIT, "this event is number %d in a row that jobs caused, the most is %d", depth, CHAIN_DEPTH_MAX);
-	if (inner_recall(t->edition->rules, &said, d, e) < 0)
+	if (recall(t->edition->rules, t->kept, buf_slice(&s->body), &r, e) < 0)
 		return -1;
-	return d->only && !rule_is_enabled(d->only) ? err_set(e, ERR_INPUT, "rule '%s' says enabled = false", rule_name(d->only)) : 0;
+	r.view.delivery_key = t->key;
+	r.view.received_ms = s->received_ms;
+	int bad = r.view.only && !rule_is_enabled(r.view.only) ? err_set(e, ERR_INPUT, "rule '%s' says enabled = false", rule_name(r.view.only)) :
+		  verdict_make(t->edition->rules, &r.view, s, &t->verdict, e);
+	recalled_fini(&r);
+	return bad;
 }
 
 static void judge(struct replay *t)
 {
 	struct submit *s = &t->submit;
-	struct delivery_view d = { .source = t->source, .delivery_key = t->key, .received_ms = s->received_ms };
 	struct err e = { 0 };
 
-	if ((source_is_inner(t->source) ? recall_inner(t, &d, &e) : recall_request(t, &d, &e)) < 0 ||
-	    verdict_make(t->edition->rules, &d, s, &t->verdict, &e) < 0) {
+	if (make_verdict(t, &e) < 0) {
 		snprintf(t->refusal, sizeof t->refusal, "%s", e.msg);
 		return;
 	}
+	take_kept(t->kept, s);
 	if (t->rule[0])
 		keep_rule(s, t->rule);
 	if (t->rule[0] && s->n_jobs == 0 && !t->is_dry)
@@ -225,15 +205,10 @@ static char *make_key(const struct http_request *r, int64_t id)
 /* All but what the rules say of it. */
 static void fill(struct replay *t, const struct http_request *r, struct ask *q)
 {
-	struct kept *k = t->kept = TAKE(&q->read.kept);
-	struct slice source = slice_of(k->source);
-	const struct source *inner = ruleset_inner_find(t->edition->rules, source);
-
+	t->kept = TAKE(&q->read.kept);
 	t->key = make_key(r, q->read.a);
-	t->source = inner ? inner : ruleset_source_find(t->edition->rules, source);
 	t->submit = (struct submit){ .mail.deliver = on_stored, .reply_to = http_loop_mailbox(t->loop->http), .received_ms = wall_ms(),
-				     .headers_json = TAKE(&k->headers_json), .query = TAKE(&k->query), .secret = TAKE(&k->secret),
-				     .cause_json = TAKE(&k->cause_json), .ruleset_keep = t->edition, .replay_of = q->read.a, .body = q->read.json };
+				     .ruleset_keep = t->edition, .replay_of = q->read.a, .body = q->read.json };
 	q->read.json = (struct buf){ .max = 0 };
 }
 
@@ -284,9 +259,6 @@ static void on_kept(struct http_request *r, struct ask *q)
 	if (!t->kept->has_body) {
 		ask_answer_gone(r, "the body of this delivery is no longer kept");
 		replay_free(t);
-	} else if (!t->source) {
-		snprintf(t->refusal, sizeof t->refusal, "'%.100s' is no source of the rules in force", t->kept->source);
-		answer(t, r);
 	} else if (t->submit.body.len > BODY_LOOP_BYTES) {
 		send_large(t, r);
 	} else {
