@@ -24,6 +24,7 @@ struct listing {
 	unsigned open_kinds;            /* bit (1 << enum subject_kind): of the others */
 	struct asked *always;           /* by question: those that hold where there is nothing */
 	struct asked *asked;            /* by subject and question: the others */
+	int may_fire;                   /* one of its rules is enabled */
 	size_t n, n_rest, n_gated, n_closed, n_always, n_asked;
 };
 struct gated {
@@ -266,6 +267,7 @@ static void listing_build(struct building *b, struct listing *l, const struct he
 		l->rules[l->n++] = rule;
 		if (ix->rs->rules[rule].is_disabled)
 			continue;               /* it is explained, and never fires */
+		l->may_fire = 1;
 		add_rule(ix->rs, &to, rule, c);
 		if (!c->n && c->question == NO_QUESTION)
 			l->rest[l->n_rest++] = rule;
@@ -477,12 +479,6 @@ int index_may_listen(const struct index *ix, const struct event_names *n)
 	return 0;
 }
 
-/* One of its rules is enabled. */
-static int may_fire(const struct listing *l)
-{
-	return l->n_gated || l->n_asked || l->n_rest;
-}
-
 /* Among the listings of SOURCE: WORD, or WORD with some action; all of them where WORD is empty. */
 static int is_listened_to(const struct index *ix, struct slice source, struct slice word)
 {
@@ -490,7 +486,7 @@ static int is_listened_to(const struct index *ix, struct slice source, struct sl
 		const struct listing *l = &ix->listings[i];
 		if (!slice_eq(l->source, source) || !slice_starts(l->event, word))
 			return 0;
-		if (may_fire(l) && (!word.len || l->event.len == word.len || l->event.ptr[word.len] == '.'))
+		if (l->may_fire && (!word.len || l->event.len == word.len || l->event.ptr[word.len] == '.'))
 			return 1;
 	}
 	return 0;

@@ -84,6 +84,29 @@ Test(ruleset, a_source_is_found_by_its_path_and_may_have_several_secrets)
 	no_leaks();
 }
 
+Test(ruleset, a_source_is_heard_where_an_enabled_rule_may_listen_to_something_of_it)
+{
+	static const struct { const char *rule; int lan, own; } cases[] = {
+		{ "{'on':'push','when':'always','run':{'$fn':1}}", 0, 1 },
+		{ "{'on':'push','when':{'branch':'main'},'run':{'$fn':1}}", 0, 1 },
+		{ "{'on':'pull_request.opened','when':'always','run':{'$fn':1}}", 0, 1 },
+		{ "{'on':'payment','when':'always','run':{'$fn':1}}", 0, 0 },
+		{ "{'on':'push','enabled':false,'when':'always','run':{'$fn':1}}", 0, 0 },
+		{ "{'on':'lan:*','when':{'payload':{'x':{'exists':false}}},'run':{'$fn':1}}", 1, 0 },
+		{ "{'on':'lan:a','when':{'payload':{'x':'1'}},'run':{'$fn':1}}", 1, 0 },
+		{ "{'on':'own:*','when':{'payload':{'x':{'gt':1}}},'run':{'$fn':1}}", 0, 1 },
+		{ "{'on':['own:push','lan:b'],'when':'always','run':{'$fn':1}}", 1, 1 },
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct ruleset *rs = MUST_COMPILE("source", "lan", "{'auth':'none'}", "source", "own", "{'provider':'forge','secret':{'$secret':'a'}}",
+						  "rule", "r", cases[i].rule);
+		cr_expect_eq(ruleset_hears(rs, ruleset_source_find(rs, SLICE("lan"))), cases[i].lan, "%s", cases[i].rule);
+		cr_expect_eq(ruleset_hears(rs, ruleset_source_find(rs, SLICE("own"))), cases[i].own, "%s", cases[i].rule);
+		ruleset_unref(rs);
+	}
+	no_leaks();
+}
+
 Test(ruleset, what_only_the_meaning_can_break_is_said_with_its_place)
 {
 	static const struct { const char *decls[8]; const char *says; } t[] = {
