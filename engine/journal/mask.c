@@ -3,7 +3,8 @@
  * All forms of all secrets are words of one Aho-Corasick automaton (Aho and Corasick, 1975). A stream walks it byte by
  * byte. The depth of its node is how many of the last bytes could still become a secret: those are held back, marked
  * where a word ended on them, and given out once the depth shrinks; a run of marked bytes comes out as one "***".
- * SGR sequences (ESC [ … m) do not move the automaton; they are held along with what surrounds them.
+ * SGR sequences (ESC [ … m) do not move the automaton; they are held along with what surrounds them. But a secret's own letters
+ * may end a sequence ("ESC[31" before "mysecret"), so all bytes walk it as well, in a place of their own.
  * Edges live in one hash table keyed by (node, byte), as a dense table would take 1 KiB a node. */
 #include "journal/mask.h"
 
@@ -15,7 +16,7 @@
 #include "base/hex.h"
 #include "base/utf8.h"
 
-enum mark { MARK_OPEN, MARK_SECRET, MARK_SEQUENCE };
+enum mark { MARK_OPEN, MARK_SECRET, MARK_SEQUENCE, MARK_SECRET_SEQUENCE };
 
 #define LINE_MIN_BYTES 6        /* a shorter line of a secret would mask ordinary text */
 #define FORM_MIN_BYTES 6        /* likewise a shorter piece of base64 */
@@ -271,25 +272,40 @@ int mask_is_holding(const struct mask_state *s)
 	return s->held.len > 0;
 }
 
-/* Give out the oldest held bytes until only KEEP that count are left. */
-static void give_out(struct mask_state *s, uint32_t keep, struct buf *out)
+static int is_sequence(const struct mask_state *s, size_t i)
 {
-	size_t i = 0;
+	return s->marks.ptr[i] == MARK_SEQUENCE || s->marks.ptr[i] == MARK_SECRET_SEQUENCE;
+}
 
-	while (i < s->held.len && s->depth > keep) {
-		enum mark mark = (enum mark)s->marks.ptr[i];
-		if (mark == MARK_SECRET && !s->was_masked)
-			buf_adds(out, "***");
-		if (mark != MARK_SECRET)
-			buf_addc(out, s->held.ptr[i]);
-		if (mark != MARK_SEQUENCE) {
-			s->was_masked = mark == MARK_SECRET;
-			s->depth--;
-		}
-		i++;
-	}
-	while (i < s->held.len && keep == 0)    /* sequences behind the last byte that counts */
-		buf_addc(out, s->held.ptr[i++]);
+/* I, or where the sequence begins that it is inside of. */
+static size_t whole_sequence(const struct mask_state *s, size_t i)
+{
+	while (i && i < s->held.len && is_sequence(s, i) && s->held.ptr[i] != '\x1b')
+		i--;
+	return i;
+}
+
+static void give_byte(struct mask_state *s, size_t i, struct buf *out)
+{
+	enum mark mark = (enum mark)s->marks.ptr[i];
+	int is_secret = mark == MARK_SECRET || mark == MARK_SECRET_SEQUENCE;
+
+	if (is_secret && !s->was_masked)
+		buf_adds(out, "***");
+	if (!is_secret)
+		buf_addc(out, s->held.ptr[i]);
+	if (mark != MARK_SEQUENCE)
+		s->was_masked = is_secret;
+	s->depth -= !is_sequence(s, i);
+}
+
+/* Give out the oldest held bytes until only KEEP that count are left, or KEEP_RAW in all; with KEEP 0 also the sequences behind. */
+static void give_out(struct mask_state *s, uint32_t keep, uint32_t keep_raw, struct buf *out)
+{
+	size_t i = 0, end = s->held.len > keep_raw ? whole_sequence(s, s->held.len - keep_raw) : 0;
+
+	while (i < end && (s->depth > keep || keep == 0))
+		give_byte(s, i++, out);
 	if (i) {
 		buf_drop_front(&s->held, i);
 		buf_drop_front(&s->marks, i);
@@ -306,14 +322,24 @@ static void hold(struct mask_state *s, char byte, enum mark mark)
 static void mark_word(struct mask_state *s, uint32_t length)
 {
 	for (size_t i = s->marks.len; length && i-- > 0;)
-		if (s->marks.ptr[i] != MARK_SEQUENCE) {
+		if (!is_sequence(s, i)) {
 			s->marks.ptr[i] = MARK_SECRET;
 			length--;
 		}
 }
 
+/* The last LENGTH bytes, whatever they are; a sequence that they reach into goes whole. */
+static void mark_raw_word(struct mask_state *s, uint32_t length)
+{
+	for (size_t i = whole_sequence(s, s->held.len - length); i < s->held.len; i++)
+		s->marks.ptr[i] = is_sequence(s, i) ? MARK_SECRET_SEQUENCE : MARK_SECRET;
+}
+
 static void feed_byte(const struct mask *m, struct mask_state *s, char byte, struct buf *out)
 {
+	uint32_t before = s->node;
+	int counts = 0;
+
 	if (s->escape) {
 		hold(s, byte, MARK_SEQUENCE);
 		if (!(s->escape == 1 && byte == '[') && !isdigit((unsigned char)byte) && byte != ';' && byte != ':')
@@ -325,13 +351,17 @@ static void feed_byte(const struct mask *m, struct mask_state *s, char byte, str
 		s->escape = 1;
 	} else {
 		hold(s, byte, MARK_OPEN);
+		counts = 1;
 		s->depth++;
 		s->node = step(m, s->node, (unsigned char)byte);
 		if (m->nodes[s->node].word)
 			mark_word(s, m->nodes[s->node].word);
 	}
+	s->raw = counts && s->raw == before ? s->node : step(m, s->raw, (unsigned char)byte);
+	if (m->nodes[s->raw].word && (!counts || s->raw != s->node))
+		mark_raw_word(s, m->nodes[s->raw].word);
 	if (!s->escape)
-		give_out(s, m->nodes[s->node].depth, out);
+		give_out(s, m->nodes[s->node].depth, m->nodes[s->raw].depth, out);
 }
 
 /* Nothing is held: how many bytes can go out as they are, as neither a word, nor its beginning, nor a sequence is
@@ -369,8 +399,8 @@ void mask_feed(const struct mask *m, struct mask_state *s, struct slice bytes, s
 
 void mask_flush(struct mask_state *s, struct buf *out)
 {
-	give_out(s, 0, out);
-	s->node = 0;
+	give_out(s, 0, 0, out);
+	s->node = s->raw = 0;
 	s->escape = 0;
 	s->was_masked = 0;
 }

@@ -15,7 +15,8 @@ int mask_add(struct mask *m, struct slice secret);
 struct mask_state {
 	struct buf held;                        /* bytes that may begin a secret, and the SGR sequences between them */
 	struct buf marks;                       /* a byte per held byte: enum mark of mask.c */
-	uint32_t node;                          /* of the automaton */
+	uint32_t node;                          /* of the automaton, as if there were no sequences */
+	uint32_t raw;                           /* of the automaton, where all bytes count */
 	uint32_t depth;                         /* held bytes that count: those not of an SGR sequence */
 	int escape;                             /* inside of a sequence */
 	int was_masked;                         /* the last byte given out belonged to a masked run */

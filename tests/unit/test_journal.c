@@ -216,6 +216,31 @@ Test(I11, line_by_line_and_across_colours)
 	no_leaks();
 }
 
+/* "\033[31" and a secret that begins with an m: a terminal takes the m for the end of the colour, and who reads the bytes has it all. */
+Test(I11, where_its_own_letters_end_a_sequence)
+{
+	static const char *const secrets[] = { "mysecret-1", "hunter2-s3cr3t", "31mhunter2", "[1;2mcoloured", "1:2;3-numbers", "[31;42m" };
+	static const char *const before[] = { "\x1b[", "\x1b[31", "\x1b[1;31", "a\x1b[0m\x1b[3", "\x1b", "x\x1b[31m\x1b[", "hun\x1b[31", "[31;42m\x1b" };
+
+	for (size_t i = 0; i < COUNT(secrets); i++) {
+		struct mask *m = mask_new();
+		cr_assert_eq(mask_add(m, slice_of(secrets[i])), 0);
+		for (size_t k = 0; k < COUNT(before); k++) {
+			CLEANUP(freep) char *text = xprintf("%s%s and \x1b[1mmore\x1b[0m", before[k], secrets[i]);
+			never_shows(m, slice_of(text), slice_of(secrets[i]));
+		}
+		mask_free(m);
+	}
+	struct mask *m = mask_new();
+	struct buf out = BUF(4096);
+	cr_assert_eq(mask_add(m, SLICE("mysecret-1")), 0);
+	mask_text(m, SLICE("a\x1b[31mysecret-1\x1b[0m b"), &out);
+	cr_assert_str_eq(buf_cstr(&out), "a***\x1b[0m b", "the sequence goes with it: half of one would take what follows");
+	buf_fini(&out);
+	mask_free(m);
+	no_leaks();
+}
+
 Test(mask, leaves_other_text_alone)
 {
 	struct mask *m = mask_new();
