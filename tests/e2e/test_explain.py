@@ -1,5 +1,6 @@
 """pushrod explain: why a rule did not fire, for files and for deliveries that a server keeps."""
 import base64
+import concurrent.futures
 import json
 import os
 
@@ -202,3 +203,14 @@ def test_no_body_is_too_much_to_be_explained():
     status, answer = s.deliver(b"payload=%7B%22n%22%3A9%7D", source="lan", secret=None, kind="application/x-www-form-urlencoded")
     if status == 202:
         assert s.request("POST", f"/api/v1/deliveries/{answer['delivery']}/explain")[0] == 200
+
+
+def test_no_more_are_explained_at_once_than_there_is_room_for():
+    s = Server({"pushrod.lua": CONFIG, "rules/a.lua": 'rule "r" { on = "lan:*", when = { payload = { a = "x" } }, steps = { { "a", sh = "true" } } }'})
+    status, answer = s.deliver(json.dumps({"a": "y" * (20 << 20)}).encode(), source="lan", secret=None)
+    assert status == 202, answer
+    with concurrent.futures.ThreadPoolExecutor(40) as pool:
+        said = list(pool.map(lambda _: s.request("POST", f"/api/v1/deliveries/{answer['delivery']}/explain"), range(40)))
+    assert {status for status, _, _ in said} == {200, 503}, [status for status, _, _ in said]
+    assert all(headers["retry-after"] == "2" for status, headers, _ in said if status == 503)
+    assert s.request("POST", f"/api/v1/deliveries/{answer['delivery']}/explain")[0] == 200, "a place was not given back"
