@@ -24,8 +24,12 @@ static size_t compare_one(const struct sample *s)
 	match_why_json(m, &why);
 	if (dice(10) == 0) {
 		match_explain(m, &text, 1);
-		match_explain_json(m, &text);
 		match_matched_notes_json(m, &text);
+		buf_clear(&text);
+		match_explain_json(m, &text);
+		json_t *said = json_loads(buf_cstr(&text), 0, NULL);
+		cr_assert_eq(json_array_size(json_object_get(said, "explained")), listen, "%s", buf_cstr(&text));
+		json_decref(said);
 	}
 	json_t *reasons = json_loads(buf_cstr(&why), 0, NULL);
 	cr_assert_eq(json_array_size(reasons), listen - fired, "%s", buf_cstr(&why));
