@@ -91,6 +91,7 @@ function secret(name) end
 ---@class pushrod.config
 ---@field url? string how the world reaches this server: the beginning of links
 ---@field listen? string|(string|pushrod.config.listen)[] where to listen
+---@field proxies? (string)[] the proxies in front of this server: of what comes from them, X-Forwarded-For says whose it is; nobody else's is believed
 ---@field jobs? pushrod.config.jobs bounds of all jobs
 ---@field keep? pushrod.config.keep what is kept, and how long
 
@@ -117,6 +118,7 @@ function secret(name) end
 ---@field provider? string who sends, and so how it is verified and read
 ---@field secret? pushrod.Secret|pushrod.source.secret|(pushrod.Secret|pushrod.source.secret)[] what its signatures are made with; several while one replaces another
 ---@field auth? "none" "none": anybody may send; written out, as it is never what one wants by accident
+---@field allow? (string)[] the addresses that may send, besides what proves the sender; all others get 403. Behind a proxy, see config.proxies
 ---@field path? string where it is posted to; /hooks/NAME unless said
 ---@field reply? "terse" "terse": tell the sender nothing about rules and jobs
 

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "rules/checker.h"
+#include "rules/cidr.h"
 #include "rules/cron.h"
 
 #define NAME_MAX_BYTES 100
@@ -127,7 +128,7 @@ static enum node_kind lua_kind(enum schema_kind kind)
 	switch (kind) {
 	case SCHEMA_STRING: case SCHEMA_DURATION: case SCHEMA_SIZE: case SCHEMA_WORD: case SCHEMA_DATE: case SCHEMA_ADDRESS:
 	case SCHEMA_PATH: case SCHEMA_NAME: case SCHEMA_TEMPLATE: case SCHEMA_PROVIDER: case SCHEMA_EVENT:
-	case SCHEMA_CRON: case SCHEMA_QUEUE:
+	case SCHEMA_CRON: case SCHEMA_QUEUE: case SCHEMA_NETWORK:
 		return NODE_STRING;
 	case SCHEMA_INTEGER:
 		return NODE_INTEGER;
@@ -329,6 +330,18 @@ static void check_cron(struct checker *c, const char *key, const struct node *n)
 	check_say(c, n, "E118", "%s: %s%s", key, e.msg, slice_starts(slice_trim(n->text), SLICE("@")) ? hint : "");
 }
 
+void check_network(struct checker *c, const char *what, const struct node *n)
+{
+	struct cidr network;
+	char meant[64] = "";
+	struct err e;
+
+	if (cidr_parse(n->text, &network, &e) < 0)
+		check_say(c, n, "E124", "%s: %s", what, e.msg);
+	else if (!cidr_is_exact(&network, meant))
+		check_warn(c, n, "W125", "%s: \"" SLICE_FMT "\" has bits behind its prefix, and means %s", what, SLICE_ARG(n->text), meant);
+}
+
 static void check_string(struct checker *c, const char *key, const struct schema_type *t, const struct node *n)
 {
 	if (t->kind == SCHEMA_DURATION || t->kind == SCHEMA_SIZE)
@@ -341,6 +354,8 @@ static void check_string(struct checker *c, const char *key, const struct schema
 		check_event(c, n);
 	else if (t->kind == SCHEMA_CRON)
 		check_cron(c, key, n);
+	else if (t->kind == SCHEMA_NETWORK)
+		check_network(c, key, n);
 	else if (t->kind == SCHEMA_QUEUE)
 		check_queue_name(c, n);
 	else if ((t->kind == SCHEMA_STRING || t->kind == SCHEMA_TEMPLATE) && (int64_t)n->text.len < t->min)
@@ -391,6 +406,8 @@ static void check_list(struct checker *c, const char *key, const struct schema_t
 	}
 	if ((int64_t)n->n_items < t->min)
 		check_say(c, n, "E104", "%s: the list is empty", key);
+	else if (t->max && (int64_t)n->n_items > t->max)
+		check_say(c, n, "E104", "%s: the list has %zu values, the most is %lld", key, n->n_items, (long long)t->max);
 	for (size_t i = 0; i < n->n_items; i++)
 		check_value(c, key, t->of, n->items[i]);
 }

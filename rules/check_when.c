@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "rules/checker.h"
-#include "rules/cidr.h"
 #include "rules/elements.h"
 #include "rules/glob.h"
 #include "rules/headers.h"
@@ -161,16 +160,10 @@ static void check_regex(struct checker *c, const struct test *t, const struct no
 	regex_free(r);
 }
 
-static void check_network(struct checker *c, const struct test *t, const struct node *n)
+static void check_network_of(struct checker *c, const struct test *t, const struct node *n)
 {
-	struct cidr network;
-	char meant[64] = "";
-	struct err e;
-
-	if (cidr_parse(n->text, &network, &e) < 0)
-		check_say(c, n, "E124", "%s: cidr: %s", t->name, e.msg);
-	else if (!cidr_is_exact(&network, meant))
-		check_warn(c, n, "W125", "%s: \"" SLICE_FMT "\" has bits behind its prefix, and means %s", t->name, SLICE_ARG(n->text), meant);
+	CLEANUP(freep) char *what = xprintf("%s: cidr", t->name);
+	check_network(c, what, n);
 }
 
 /* An operator that takes strings. */
@@ -186,7 +179,7 @@ static void check_text_operand(struct checker *c, const struct test *t, const st
 	else if (op->operand == OPERAND_REGEX)
 		check_regex(c, t, n);
 	else if (op->operand == OPERAND_NETWORK)
-		check_network(c, t, n);
+		check_network_of(c, t, n);
 	else
 		check_scalar(c, t, n);
 }

@@ -19,6 +19,8 @@ void check_say(struct checker *c, const struct node *at, const char *code, const
 void check_warn(struct checker *c, const struct node *at, const char *code, const char *fmt, ...) PRINTF(4, 5);
 /* At a member's key. */
 void check_say_key(struct checker *c, const struct node_member *m, const char *code, const char *fmt, ...) PRINTF(4, 5);
+/* A network or an address; WHAT: in front of what is said of it. */
+void check_network(struct checker *c, const char *what, const struct node *n);
 /* ", did you mean 'x'?", or nothing, into HINT. */
 #define HINT_BYTES 128
 void check_hint(struct slice word, const char *const *words, char hint[HINT_BYTES]);

@@ -128,6 +128,7 @@ struct source {
 	struct usage *usage;
 	struct source_secret *secrets;
 	size_t n_secrets;
+	struct networks allow;          /* none: anybody */
 	int is_terse, is_open;          /* reply = "terse"; auth = "none" */
 };
 

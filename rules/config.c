@@ -53,6 +53,20 @@ static int get_size(struct compiler *c, const struct node *table, const char *ke
 	return get_measure(c, table, key, slice_to_size_bytes, out);
 }
 
+/* LIST may be NULL. */
+static int networks_compile(struct compiler *c, const struct node *list, struct networks *out)
+{
+	size_t n = list && list->kind == NODE_TABLE ? list->n_items : 0;
+	struct cidr *to = arena_alloc(c->rs->arena, n, sizeof *to);
+	struct err e;
+
+	for (size_t i = 0; i < n; i++)
+		if (cidr_parse(list->items[i]->text, &to[i], &e) < 0)
+			return compile_error(c, list->items[i], "%s", e.msg);
+	*out = (struct networks){ to, n };
+	return 0;
+}
+
 /* ---- listen ---- */
 
 static int class_of(struct slice name)
@@ -159,6 +173,7 @@ int config_compile(struct compiler *c, const struct node *value)
 		bad |= listen_compile(c, listen);
 	if (jobs)
 		bad |= jobs_compile(c, jobs);
+	bad |= networks_compile(c, node_get(value, "proxies"), &c->rs->config.proxies);
 	return bad | (keep ? keep_compile(c, keep) : 0);
 }
 
@@ -238,7 +253,7 @@ int source_compile(struct compiler *c, const struct node *value, struct source *
 	out->usage = usage_find(c->rs, provider);
 	if (!out->usage)
 		return compile_error(c, provider_at ? provider_at : value, "there is no provider '%s'", provider);
-	if (secret && secrets_compile(c, secret, out) < 0)
+	if ((secret && secrets_compile(c, secret, out) < 0) || networks_compile(c, node_get(value, "allow"), &out->allow) < 0)
 		return -1;
 	if (!out->is_open && out->n_secrets == 0)
 		return compile_error(c, value, "source '%s' has no secret: give it one, or write auth = \"none\"",

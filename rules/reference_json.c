@@ -56,6 +56,7 @@ static void add_type(const struct told_tables *all, const struct schema_type *t,
 	case SCHEMA_WORD: add_words(t->words, out); return;
 	case SCHEMA_DATE: buf_adds(out, "{\"type\":\"string\",\"pattern\":\"^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:]{8}Z)?$\"}"); return;
 	case SCHEMA_ADDRESS: buf_adds(out, "{\"type\":\"string\",\"pattern\":\"^.+:[0-9]{1,5}$\"}"); return;
+	case SCHEMA_NETWORK: buf_adds(out, "{\"type\":\"string\",\"pattern\":\"^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$\"}"); return;
 	case SCHEMA_PATH: buf_adds(out, "{\"type\":\"string\",\"pattern\":\"^/[^?#%\\\\\\\\ ]+$\"}"); return;
 	case SCHEMA_NAME: case SCHEMA_QUEUE: buf_adds(out, "{\"type\":\"string\",\"pattern\":\"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$\"}"); return;
 	case SCHEMA_TEMPLATE:
@@ -69,7 +70,10 @@ static void add_type(const struct told_tables *all, const struct schema_type *t,
 	case SCHEMA_CONDITIONS: add_ref("conditions", out); return;
 	case SCHEMA_MATRIX: add_matrix(out); return;
 	case SCHEMA_LIST:
-		buf_addf(out, "{\"type\":\"array\",\"minItems\":%lld,\"items\":", (long long)t->min);
+		buf_addf(out, "{\"type\":\"array\",\"minItems\":%lld,", (long long)t->min);
+		if (t->max)
+			buf_addf(out, "\"maxItems\":%lld,", (long long)t->max);
+		buf_adds(out, "\"items\":");
 		add_types(all, t->of, out);
 		buf_addc(out, '}');
 		return;

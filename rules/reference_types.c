@@ -26,7 +26,7 @@ static void add_types(const struct told_tables *all, const struct schema_type *t
 static void add_type(const struct told_tables *all, const struct schema_type *t, struct buf *out)
 {
 	switch (t->kind) {
-	case SCHEMA_STRING: case SCHEMA_DURATION: case SCHEMA_SIZE: case SCHEMA_DATE: case SCHEMA_ADDRESS: case SCHEMA_PATH:
+	case SCHEMA_STRING: case SCHEMA_DURATION: case SCHEMA_SIZE: case SCHEMA_DATE: case SCHEMA_ADDRESS: case SCHEMA_NETWORK: case SCHEMA_PATH:
 	case SCHEMA_NAME: case SCHEMA_QUEUE: case SCHEMA_TEMPLATE: case SCHEMA_PROVIDER: case SCHEMA_CRON:
 		buf_adds(out, "string");
 		return;

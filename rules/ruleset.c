@@ -210,6 +210,11 @@ int source_auth_is_none(const struct source *s)
 	return s->is_open;
 }
 
+int source_allows(const struct source *s, struct slice address)
+{
+	return s->allow.n == 0 || networks_hold(&s->allow, address);
+}
+
 const struct source_secret *source_secrets(const struct source *s, size_t *n)
 {
 	*n = s->n_secrets;

@@ -12,6 +12,7 @@
 #include "rules/diag.h"
 #include "base/err.h"
 #include "model/job.h"
+#include "rules/client.h"
 
 struct ruleset;
 struct source;                                  /* an endpoint: name, path, provider, secrets */
@@ -40,6 +41,7 @@ struct config {
 	const char *const *roots;               /* where publish may write */
 	size_t n_roots;
 	int allow_file_urls;                    /* jobs = { file_urls = true }: checkout from file:// */
+	struct networks proxies;                /* whose X-Forwarded-For is believed */
 	int64_t keep_deliveries_ms, keep_bodies_bytes, keep_jobs_ms;    /* 30 d, 2 GiB, 90 d */
 	int64_t keep_failed_workspaces_ms;      /* 2 d */
 };
@@ -81,6 +83,7 @@ const char *source_path(const struct source *s);                        /* "/hoo
 const struct provider *source_provider(const struct source *s);         /* NULL only with auth = "none" and no provider */
 int source_is_terse(const struct source *s);
 int source_auth_is_none(const struct source *s);
+int source_allows(const struct source *s, struct slice address);        /* 1 also where it has no `allow`; 0 where ADDRESS is none */
 /* What no sender brings. They are no endpoints: not among ruleset_source_at, without path and provider. */
 enum inner { INNER_CRON, INNER_JOB, INNER_RULE, INNER_LOCAL, INNER_COUNT };
 const struct source *ruleset_inner_source(const struct ruleset *rs, enum inner which);

@@ -19,6 +19,7 @@
 #define WORD(...) { .kind = SCHEMA_WORD, .words = WORDS(__VA_ARGS__) }
 #define TABLE(t) { .kind = SCHEMA_TABLE, .table = &(t) }
 #define LIST(...) { .kind = SCHEMA_LIST, .min = 1, .of = TYPES(__VA_ARGS__) }
+#define NETWORKS { .kind = SCHEMA_LIST, .min = 1, .max = NETWORKS_MAX, .of = TYPES(OF(SCHEMA_NETWORK)) }
 #define MAP(...) { .kind = SCHEMA_MAP, .of = TYPES(__VA_ARGS__) }
 #define OF(what) { .kind = (what) }
 
@@ -64,6 +65,9 @@ static const struct schema_key config_keys[] = {
 	{ "url", TYPES(STRING), 0, "how the world reaches this server: the beginning of links", "\"https://ci.example.org\"" },
 	{ "listen", TYPES(OF(SCHEMA_ADDRESS), LIST(OF(SCHEMA_ADDRESS), TABLE(listen_table))), 0, "where to listen",
 	  "{ { \"127.0.0.1:8787\", serve = { \"hooks\", \"pages\" } } }" },
+	{ "proxies", TYPES(NETWORKS), 0,
+	  "the proxies in front of this server: of what comes from them, X-Forwarded-For says whose it is; nobody else's is believed",
+	  "{ \"127.0.0.1\", \"::1\" }" },
 	{ "jobs", TYPES(TABLE(jobs_table)), 0, "bounds of all jobs", NULL },
 	{ "keep", TYPES(TABLE(keep_table)), 0, "what is kept, and how long", NULL },
 };
@@ -83,6 +87,9 @@ static const struct schema_key source_keys[] = {
 	  "what its signatures are made with; several while one replaces another", "secret \"github\"" },
 	{ "auth", TYPES(WORD("none")), 0, "\"none\": anybody may send; written out, as it is never what one wants by accident",
 	  "\"none\"" },
+	{ "allow", TYPES(NETWORKS), 0,
+	  "the addresses that may send, besides what proves the sender; all others get 403. Behind a proxy, see config.proxies",
+	  "{ \"192.168.0.0/16\", \"fd00::/8\" }" },
 	{ "path", TYPES(OF(SCHEMA_PATH)), 0, "where it is posted to; /hooks/NAME unless said", "\"/webhooks/stripe\"" },
 	{ "reply", TYPES(WORD("terse")), 0, "\"terse\": tell the sender nothing about rules and jobs", "\"terse\"" },
 };

@@ -14,6 +14,7 @@ enum schema_kind {
 	SCHEMA_WORD,                    /* one of WORDS */
 	SCHEMA_DATE,                    /* "2026-12-01" or "2026-12-01T06:00:00Z" */
 	SCHEMA_ADDRESS,                 /* "127.0.0.1:8787", "[::1]:8787" */
+	SCHEMA_NETWORK,                 /* "10.0.0.0/8", "2001:db8::1" */
 	SCHEMA_PATH,                    /* of a URL: "/webhooks/stripe" */
 	SCHEMA_NAME,                    /* of a secret: [A-Za-z0-9._-]{1,64} */
 	SCHEMA_TEMPLATE,                /* a string in which {field} stands for the event's field; MIN to MAX bytes, MAX 0: any */
@@ -25,7 +26,7 @@ enum schema_kind {
 	SCHEMA_FUNCTION,
 	SCHEMA_FILTER,                  /* function(event) return false, "why" end */
 	SCHEMA_TABLE,                   /* with the keys of TABLE, and items as it says */
-	SCHEMA_LIST,                    /* at least MIN items, each of a type of OF */
+	SCHEMA_LIST,                    /* at least MIN items, at most MAX (0: any number), each of a type of OF */
 	SCHEMA_MAP,                     /* any key that is a name of an environment variable; values of a type of OF */
 	SCHEMA_CONDITIONS,              /* what `when` holds */
 	SCHEMA_MATRIX,                  /* a list of cells, or a product of lists of values */
@@ -34,6 +35,7 @@ enum schema_kind {
 
 #define KEY_TEMPLATE_MAX 512            /* bytes of a key's template */
 #define QUEUE_DEBOUNCE_MIN_MS 100
+#define NETWORKS_MAX 256                /* of one list */
 
 struct schema_table;
 struct schema_type {                    /* arrays of them end with kind 0 and mean: any of these */

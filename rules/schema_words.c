@@ -9,6 +9,7 @@ static void add_want(const struct schema_type *t, struct buf *out)
 		[SCHEMA_STRING] = "a string", [SCHEMA_DURATION] = "a duration such as \"10m\"",
 		[SCHEMA_SIZE] = "a size such as \"64MiB\"", [SCHEMA_BOOL] = "true or false",
 		[SCHEMA_DATE] = "a day such as \"2026-12-01\"", [SCHEMA_ADDRESS] = "an address such as \"127.0.0.1:8787\"",
+		[SCHEMA_NETWORK] = "a network such as \"10.0.0.0/8\"",
 		[SCHEMA_PATH] = "a path such as \"/webhooks/stripe\"", [SCHEMA_NAME] = "the name of a secret",
 		[SCHEMA_TEMPLATE] = "a string", [SCHEMA_PROVIDER] = "the name of a provider",
 		[SCHEMA_QUEUE] = "the name of a queue",

@@ -1,6 +1,6 @@
 /* front/ingest.c - the life of a webhook, as far as its answer:
  *
- *     ingest_on_hook    which source, which method, which type of content           404 405 415 503
+ *     ingest_on_hook    which source, from where, which method and type of content  404 403 405 415 503
  *     judge             (a large body: on a thread of its own, bodies.c)
  *       authenticate    the signature over the raw bytes, before anything is read  401 400 503
  *       identify        event and delivery id, as the provider's descriptor says   400
@@ -35,13 +35,14 @@
 
 #define REPLY_MAX (64u << 20)           /* of an answer */
 #define HANDSHAKE_HEADERS_MAX 8
+#define FORWARDED_MAX 16                /* headers X-Forwarded-For */
 #define SAY_AGAIN_MS 60000              /* "no rule listens", per source */
 #define REFUSAL_MS 1000                 /* one refusal in the log per source and second, the others are counted */
 
 struct ingest {
 	struct store *store;
 	_Atomic size_t waiting_bytes;
-	_Atomic int64_t from_future;
+	_Atomic int64_t from_future, not_allowed;
 };
 
 struct refusal {
@@ -83,6 +84,11 @@ void ingest_free(struct ingest *g)
 int64_t ingest_from_future(const struct ingest *g)
 {
 	return atomic_load(&g->from_future);
+}
+
+int64_t ingest_not_allowed(const struct ingest *g)
+{
+	return atomic_load(&g->not_allowed);
 }
 
 /* ---- an arrival, and its copies of the request ---- */
@@ -496,6 +502,40 @@ static void on_judged(struct body_work *w)
 
 /* ---- the door ---- */
 
+/* Whose request it is: the peer, or whom a proxy of ours says it is. ptr NULL: nobody can tell. */
+static struct slice client_of(const struct http_request *r, const struct loop *l, char peer[64])
+{
+	struct slice forwarded[FORWARDED_MAX], name, value;
+	size_t n = 0;
+
+	http_peer(r, peer);
+	for (size_t i = 0; i < http_header_count(r); i++) {
+		http_header_at(r, i, &name, &value);
+		if (!slice_eq(name, SLICE("x-forwarded-for")))
+			continue;
+		if (n == FORWARDED_MAX)
+			return SLICE_NULL;
+		forwarded[n++] = value;
+	}
+	return client_address(&ruleset_config(l->edition->rules)->proxies, slice_of(peer), forwarded, n);
+}
+
+/* 1 where the source takes deliveries from there; else R has been answered. Who comes by the control socket is the owner. */
+static int is_allowed(struct http_request *r, struct loop *l, struct hook *h)
+{
+	char peer[64];
+	struct slice client = client_of(r, l, peer);
+
+	if (strcmp(peer, "unix") == 0 || source_allows(h->source, client))
+		return 1;
+	CLEANUP(freep) char *why = client.ptr ? xprintf("address " SLICE_FMT " is not in its allow", SLICE_ARG(client)) :
+					       xprintf("proxy %s names no address", peer);
+	atomic_fetch_add(&l->front->ingest->not_allowed, 1);
+	log_refusal(h, 403, why);
+	http_problem(r, 403, "Forbidden", "this source takes no deliveries from this address");
+	return 0;
+}
+
 /* 1 where the content can be read at all; else R has been answered. */
 static int is_acceptable(struct http_request *r, const struct hook *h)
 {
@@ -534,7 +574,7 @@ void ingest_on_hook(struct http_request *r, struct loop *l)
 		http_problem(r, 404, "Not Found", "no source has this path");
 		return;
 	}
-	if (!is_acceptable(r, hook))
+	if (!is_allowed(r, l, hook) || !is_acceptable(r, hook))
 		return;
 	if (bytes <= BODY_LOOP_BYTES) {
 		struct arrival *a = arrival_new(r, l, hook);

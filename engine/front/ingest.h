@@ -14,5 +14,7 @@ struct ingest *ingest_new(struct store *store);
 void ingest_free(struct ingest *g);             /* after the loops have ended; NULL is fine */
 /* How many deliveries were well signed, but of a time that our clock has not reached. Any thread. */
 int64_t ingest_from_future(const struct ingest *g);
+/* How many came from an address that their source does not allow. Any thread. */
+int64_t ingest_not_allowed(const struct ingest *g);
 /* Answers R, now or after the commit. On L's thread. */
 void ingest_on_hook(struct http_request *r, struct loop *l);

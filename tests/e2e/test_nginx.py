@@ -103,3 +103,14 @@ def test_a_stream_while_pushrod_is_away_is_told_to_come_again_and_never_a_5xx():
         head = proxy.curl("/api/v1/events", "-D", "-").decode()
         assert head.startswith("HTTP/2 200") and "text/event-stream" in head and "retry: 1500" in head, head
         assert proxy.curl("/api/v1/jobs", "-o", "/dev/null", "-w", "%{http_code}") == b"502"
+
+
+def test_a_source_sees_the_address_that_nginx_saw():
+    s = Server({"rules/r.lua": 'rule "r" { on = { "near:*", "far:*" }, when = "always", run = function(job) end }\n',
+                "pushrod.lua": CONFIG.replace("config {", 'config { url = "https://localhost", proxies = { "127.0.0.1" },')
+                + 'source "near" { auth = "none", allow = { "127.0.0.1" } }\nsource "far" { auth = "none", allow = { "203.0.113.9" } }\n'})
+    with Nginx(s.port()) as n:
+        for source, want in (("near", b"202"), ("far", b"403")):
+            code = n.curl(f"/hooks/{source}", "-o", "/dev/null", "-w", "%{http_code}", "-H", "Content-Type: application/json", "-H",
+                          "X-Forwarded-For: 203.0.113.9", "-d", "{}")
+            assert code == want, (source, code)

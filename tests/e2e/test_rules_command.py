@@ -24,7 +24,7 @@ def fits(schema, value, root, at="$"):
     if schema is True:
         return
     known = {"$ref", "type", "const", "enum", "anyOf", "allOf", "properties", "additionalProperties", "propertyNames", "required", "items", "minItems",
-             "minLength", "maxLength", "minimum", "maximum", "pattern", "minProperties", "description", "title", "$schema", "$defs"}
+             "minLength", "maxLength", "maxItems", "minimum", "maximum", "pattern", "minProperties", "description", "title", "$schema", "$defs"}
     assert set(schema) <= known, set(schema) - known
     kinds = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None), "integer": int, "number": (int, float)}
     if "$ref" in schema:

@@ -469,6 +469,42 @@ Test(check, templates_name_fields)
 	no_leaks();
 }
 
+static void expect_networks(const char *kind, const char *before, size_t n, const char *want)
+{
+	CLEANUP(buf_fini) struct buf plain = BUF(BUF_UNLIMITED);
+
+	buf_adds(&plain, before);
+	for (size_t i = 0; i < n; i++)
+		buf_addf(&plain, "%s'10.0.%zu.0/24'", i ? "," : "", i % 256);
+	buf_adds(&plain, "]}");
+	expect("pushrod.lua", kind, buf_cstr(&plain), want);
+}
+
+Test(check, networks_are_networks_and_not_too_many)
+{
+	static const struct { const char *list, *says; } t[] = {
+		{ "['192.168.0.0/16','10.1.2.3','2001:db8::/32','::1','0.0.0.0/0']", NULL },
+		{ "[]", "allow: the list is empty" },
+		{ "'192.168.0.0/16'", "allow: want a list of these: a network such as \"10.0.0.0/8\", got \"192.168.0.0/16\"" },
+		{ "['localhost']", "allow: 'localhost' is no network such as \"10.0.0.0/8\" or \"2001:db8::/32\" [E124]" },
+		{ "['10.0.0.0/33']", "allow: '/33' is not from /0 to /32" },
+		{ "['2001:db8::/129']", "allow: '/129' is not from /0 to /128" },
+		{ "['10.0.0']", "'10.0.0' is no network" }, { "['']", "is no network" }, { "['10.0.0.0/']", "'/' is not from" },
+		{ "['10.1.2.3/8']", "warning: allow: \"10.1.2.3/8\" has bits behind its prefix, and means 10.0.0.0/8 [W125]" },
+		{ "[5]", "allow: want a network such as \"10.0.0.0/8\", got the number 5" },
+	};
+	for (size_t i = 0; i < COUNT(t); i++) {
+		CLEANUP(freep) char *plain = xprintf("{'auth':'none','allow':%s}", t[i].list);
+		expect("pushrod.lua", "source", plain, t[i].says);
+	}
+	expect("pushrod.lua", "config", "{'proxies':['127.0.0.1','nginx']}", "proxies: 'nginx' is no network");
+	expect_networks("source", "{'provider':'github','secret':{'$secret':'a'},'allow':[", 256, NULL);
+	expect_networks("source", "{'provider':'github','secret':{'$secret':'a'},'allow':[", 257, "allow: the list has 257 values, the most is 256");
+	expect_networks("config", "{'proxies':[", 256, NULL);
+	expect_networks("config", "{'proxies':[", 257, "proxies: the list has 257 values, the most is 256");
+	no_leaks();
+}
+
 #define ALWAYS "'on':'push','when':'always'" RUN
 Test(check, a_queue_has_bounds_and_each_is_told)
 {
