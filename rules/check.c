@@ -602,10 +602,10 @@ static void check_rule(struct checker *c, const struct check_decl *d, const stru
 			 SLICE_ARG(d->name));
 }
 
-/* What rules and addresses name. */
+/* What rules and addresses name. That one has no name is eval's to say. */
 static void check_settings_name(struct checker *c, const struct check_decl *d)
 {
-	if (!schema_name_is_valid(d->name))
+	if (d->name.len && !schema_name_is_valid(d->name))
 		say_decl(c, d, "E104", "a " SLICE_FMT "'s name is made of letters, digits, '.', '_' and '-'", SLICE_ARG(d->kind));
 }
 
@@ -693,9 +693,16 @@ static int by_name(const void *a, const void *b)
 	return order ? order : (x > y) - (x < y);
 }
 
+/* It should have a name, and has none. */
+static int is_nameless(const struct check_decl *d)
+{
+	const struct schema_decl *s = schema_decl_find(d->kind);
+	return s && s->has_name && !d->name.len;
+}
+
 static int is_same(const struct check_decl *a, const struct check_decl *b)
 {
-	return slice_eq(a->kind, b->kind) && slice_eq(a->name, b->name);
+	return slice_eq(a->kind, b->kind) && slice_eq(a->name, b->name) && (a->name.len || !is_nameless(a));
 }
 
 static void say_again(struct checker *c, const struct check_decl *first, const struct check_decl *d)

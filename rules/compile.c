@@ -99,7 +99,7 @@ static void warn_of_names(const struct bundle *b, struct diags *diags)
 	size_t n = 0;
 
 	for (size_t i = 0; i < b->n_decls; i++)
-		if (strcmp(b->decls[i].kind, "rule") == 0)
+		if (strcmp(b->decls[i].kind, "rule") == 0 && *b->decls[i].name)
 			rules[n++] = (struct named){ &b->decls[i], i };
 	if (n)
 		qsort(rules, n, sizeof *rules, by_rule_name);

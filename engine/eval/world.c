@@ -236,6 +236,24 @@ static int on_misuse(lua_State *L, const char *message)
 	return 1;
 }
 
+/* Without a name it is told, and then taken as it is, so that what is wrong in it shows too. */
+static int declare_nameless(lua_State *L, const char *kind)
+{
+	struct world *w = world_of(L);
+	int line, col, number, is_whole = lua_type(L, 1) == LUA_TTABLE;
+	const struct eval_file *f = caller(L, &line);
+	int seen = places_word(f->places, slice_of(kind), line, PLACE_READ, &col);
+
+	diags_add(w->diags, DIAG_ERROR, f->path, seen ? seen : line, col, 0, "E006", "a %s begins with its name: %s \"name\" { … }", kind, kind);
+	number = new_decl(L, kind, NULL);
+	if (is_whole || lua_type(L, 2) == LUA_TTABLE) {
+		set_value(L, number, is_whole ? 1 : 2);
+		return 0;
+	}
+	thing_push(L, THING_PENDING, kind)->number = number;
+	return 1;
+}
+
 /* Upvalue 1: the kind. `kind "name" { … }`, `kind("name", { … })`. */
 static int declare_named(lua_State *L)
 {
@@ -245,7 +263,7 @@ static int declare_named(lua_State *L)
 	if (lua_type(L, 1) == LUA_TUSERDATA && thing_at(L, 1)->kind == THING_WRONG)
 		return 1;
 	if (lua_type(L, 1) != LUA_TSTRING || lua_rawlen(L, 1) == 0)
-		return luaL_error(L, "a %s begins with its name: %s \"name\" { … }", kind, kind);
+		return declare_nameless(L, kind);
 	const char *name = lua_tolstring(L, 1, &len);
 	if (strlen(name) != len || !utf8_is_valid((struct slice){ name, len }))
 		return luaL_error(L, "the name of this %s is not UTF-8 text", kind);
@@ -611,7 +629,7 @@ static void declare_all(struct world *w)
 			continue;
 		}
 		d->col = places_declaration(w->file->places, d->kind, slice_of(d->name), d->line, &table);
-		if (is_whole)
+		if (is_whole && d->name)
 			diags_add(w->diags, DIAG_ERROR, w->file->path, d->line, d->col, 0, "E011", "%s \"%s\" has no table: %s \"%s\" { … }",
 				  d->kind, d->name, d->kind, d->name);
 	}

@@ -223,6 +223,10 @@ Test(check, a_declaration_has_its_place_and_its_name_once)
 	cr_assert_eq(diags.list[0].line, 5);
 	cr_assert_str_eq(diags.list[0].text, "there is a rule 'a' already, at line 1");
 	diags_fini(&diags);
+	struct check_decl nameless[2] = { { SLICE("rule"), SLICE_NULL, 1, 1, NULL }, { SLICE("rule"), SLICE_NULL, 5, 1, NULL } };
+	struct check_file g = { "rules/r.lua", SLICE_NULL, nameless, 2 };
+	check_file(&g, &ctx, &diags);
+	cr_assert_eq(diags.n, 0, "that they have no name, eval has said");
 	expect("rules/r.lua", "config", "{}", "a config belongs in pushrod.lua");
 	expect("pushrod.lua", "rule", "{'on':'push','when':'always'" RUN "}", "a rule belongs in rules/*.lua");
 	expect("pushrod.lua", "source", "{'provider':'github'}", "source 'x' has no secret");

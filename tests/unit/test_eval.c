@@ -414,7 +414,12 @@ Test(eval, what_is_no_data_is_told)
 	expect_in_rules("local t = { 1 } for i = 1, 25 do t = { t, t } end rule \"x\" { a = t }", "more than 200000 values");
 	expect_in_rules("rule \"x\" { a = rule \"y\" }", "rule \"y\" is a declaration: it cannot stand in a table");
 	expect_in_rules("rule \"x\"", "rule \"x\" has no table");
-	expect_in_rules("rule { }", "a rule begins with its name");
+	expect_in_rules("rule { }", "rules/r.lua:1:1: error: a rule begins with its name: rule \"name\" { … } [E006]");
+	expect_in_rules("\n  rule \"\" { }", "rules/r.lua:2:3: error: a rule begins with its name");
+	expect_in_rules("rule(nil) { }", "rules/r.lua:1:1: error: a rule begins with its name");
+	expect_in_rules("rule()", "rules/r.lua:1:1: error: a rule begins with its name");
+	expect_in_rules("rule { a = undefined }", "undefined name 'undefined'");
+	expect_in_rules("rule { }\nrule { }\nother()", "rules/r.lua:3:1: error: undefined name 'other'");
 	expect_in_rules("local r = rule \"x\" r { } r { }", "has its table already");
 	expect_in_rules("config \"x\"", "a table follows config");
 	no_leaks();
