@@ -224,7 +224,7 @@ static void others(struct paper *p, const struct rule_list *listen)
 static void listeners(const struct match *m, struct rule_list *out)
 {
 	if (!m->delivery.only) {
-		index_rules(m->rs->index, &m->listening, out);
+		index_rules(&m->listening, out);
 		return;
 	}
 	*out = (struct rule_list){ xmalloc(sizeof *out->list), 1, 1 };

@@ -19,13 +19,14 @@
 struct listing {
 	struct slice source, event;
 	uint32_t *rules, *rest;
+	uint32_t *shared;               /* of the rules: those that are in other listings, too */
 	struct gated *gated;            /* by subject */
 	uint32_t *closed;               /* which of these are no open subjects */
 	unsigned open_kinds;            /* bit (1 << enum subject_kind): of the others */
 	struct asked *always;           /* by question: those that hold where there is nothing */
 	struct asked *asked;            /* by subject and question: the others */
 	int may_fire;                   /* one of its rules is enabled */
-	size_t n, n_rest, n_gated, n_closed, n_always, n_asked;
+	size_t n, n_rest, n_shared, n_gated, n_closed, n_always, n_asked;
 };
 struct gated {
 	uint32_t subject;
@@ -313,6 +314,24 @@ static void behind_build(struct building *b)
 	}
 }
 
+/* Which rules are in several listings. */
+static void shared_build(struct index *ix)
+{
+	char *count = xcalloc(ix->rs->n_rules + 1, 1);
+
+	for (size_t i = 0; i < ix->n_listings; i++)
+		for (size_t k = 0; k < ix->listings[i].n; k++)
+			count[ix->listings[i].rules[k]] += count[ix->listings[i].rules[k]] < 2;
+	for (size_t i = 0; i < ix->n_listings; i++) {
+		struct listing *l = &ix->listings[i];
+		l->shared = arena_alloc(ix->arena, l->n, sizeof *l->shared);
+		for (size_t k = 0; k < l->n; k++)
+			if (count[l->rules[k]] > 1)
+				l->shared[l->n_shared++] = l->rules[k];
+	}
+	free(count);
+}
+
 struct index *index_build(const struct ruleset *rs)
 {
 	struct index *ix = xcalloc(1, sizeof *ix);
@@ -331,6 +350,7 @@ struct index *index_build(const struct ruleset *rs)
 		ix->n_listings++;
 	}
 	behind_build(&b);
+	shared_build(ix);
 	free(b.gates);
 	free(h.list);
 	choices_fini(&b.choices);
@@ -543,17 +563,71 @@ static void sort_unique(struct rule_list *l)
 	l->n = n;
 }
 
-void index_rules(const struct index *ix, const struct listening *l, struct rule_list *out)
+/* The least of what stands at the places AT of N sorted lists; all that stand at it go on. 0: all are at their end. */
+static int least(const uint32_t *const *lists, const size_t *lengths, size_t *at, int n, uint32_t *out)
 {
+	uint32_t found = UINT32_MAX;
+	int more = 0;
+
+	for (int i = 0; i < n; i++)
+		if (at[i] < lengths[i] && lists[i][at[i]] <= found) {
+			found = lists[i][at[i]];
+			more = 1;
+		}
+	for (int i = 0; i < n; i++)
+		at[i] += at[i] < lengths[i] && lists[i][at[i]] == found;
+	*out = found;
+	return more;
+}
+
+int index_next(struct rule_walk *w, uint32_t *rule)
+{
+	const uint32_t *lists[LISTENING_MAX];
+	size_t lengths[LISTENING_MAX];
+
+	for (int i = 0; i < w->l->n; i++) {
+		lists[i] = w->l->list[i]->rules;
+		lengths[i] = w->l->list[i]->n;
+	}
+	return least(lists, lengths, w->at, w->l->n, rule);
+}
+
+/* Only rules that are in several listings can be met twice. */
+size_t index_count(const struct listening *l)
+{
+	const uint32_t *lists[LISTENING_MAX];
+	size_t lengths[LISTENING_MAX], at[LISTENING_MAX] = { 0 }, n = 0, twice = 0, once = 0;
+	uint32_t rule;
+	int n_lists = 0;
+
+	for (int i = 0; i < l->n; i++) {
+		n += l->list[i]->n;
+		if (l->list[i]->n_shared == 0)
+			continue;
+		lists[n_lists] = l->list[i]->shared;
+		lengths[n_lists++] = l->list[i]->n_shared;
+		twice += l->list[i]->n_shared;
+	}
+	if (n_lists < 2)
+		return n;
+	while (least(lists, lengths, at, n_lists, &rule))
+		once++;
+	return n - (twice - once);
+}
+
+void index_rules(const struct listening *l, struct rule_list *out)
+{
+	struct rule_walk w = { .l = l };
+	uint32_t rule;
+
 	*out = (struct rule_list){ 0 };
 	if (l->n == 1) {
 		out->list = l->list[0]->rules;
 		out->n = l->list[0]->n;
 		return;
 	}
-	for (int i = 0; i < l->n; i++)
-		add_rules(out, l->list[i]->rules, l->list[i]->n);
-	sort_unique(out);
+	while (index_next(&w, &rule))
+		add_rules(out, &rule, 1);
 }
 
 struct opening {                        /* of one delivery */

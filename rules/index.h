@@ -31,8 +31,14 @@ struct listening {
 	int n;
 };
 void index_listening(const struct index *ix, const struct event_names *n, struct listening *out);
-/* All that listen, in file order, each once. */
-void index_rules(const struct index *ix, const struct listening *l, struct rule_list *out);
+/* All that listen, in file order, each once: how many; one by one; in a list, which costs as much as there are. */
+size_t index_count(const struct listening *l);
+struct rule_walk {                      /* begins as { l } */
+	const struct listening *l;
+	size_t at[LISTENING_MAX];       /* in each listing */
+};
+int index_next(struct rule_walk *w, uint32_t *rule);                    /* 0: there are no more */
+void index_rules(const struct listening *l, struct rule_list *out);
 /* Of those, the ones that could fire. */
 struct index_asks {
 	const struct finding *(*look)(void *arg, uint32_t subject);     /* what the delivery holds of it; borrowed until the next call */

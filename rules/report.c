@@ -157,15 +157,15 @@ static int has(const struct rule_list *l, uint32_t rule)
 void match_why_json(const struct match *m, struct buf *out)
 {
 	struct telling t = { .m = (struct match *)(uintptr_t)m, .out = out };
-	struct rule_list all;
+	struct rule_walk walk = { .l = &m->listening };
 	size_t listen, next = 0;
+	uint32_t rule;
 
 	if (m->delivery.only) {                 /* it was meant for one rule */
 		buf_adds(out, "[]");
 		return;
 	}
-	index_rules(m->rs->index, &m->listening, &all);
-	listen = all.n - m->n_fired;
+	listen = index_count(&m->listening) - m->n_fired;
 	buf_addc(out, '[');
 	for (size_t i = 0; i < m->n_fired; i++)
 		tell_cells(&t, match_rule(m, i));
@@ -175,13 +175,12 @@ void match_why_json(const struct match *m, struct buf *out)
 		else
 			tell(&t, m->candidates.list[i]);
 	}
-	for (size_t i = 0; i < all.n && t.told < WHY_MAX_RULES && t.told < listen; i++)
-		if (!has(&m->candidates, all.list[i]))
-			tell(&t, all.list[i]);
+	while (t.told < WHY_MAX_RULES && t.told < listen && index_next(&walk, &rule))
+		if (!has(&m->candidates, rule))
+			tell(&t, rule);
 	if (t.told < listen)
 		buf_addf(out, ",{\"rule\":\"\",\"because\":\"and %zu more\"}", listen - t.told);
 	buf_addc(out, ']');
-	rule_list_fini(&all);
 }
 
 /* ---- once ---- */

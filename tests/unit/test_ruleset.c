@@ -256,20 +256,21 @@ Test(why, of_elements_counts_those_that_pass_and_of_a_search_that_was_given_up_s
 	no_leaks();
 }
 
-Test(why, stops_at_fifty_rules_and_counts_the_rest)
+static void fifty_of(const char *const *on, size_t n_on)
 {
 	const char *decls[3 * 122 + 1] = { "source", "s", "{'auth':'none'}" };
-	static char names[120][16], values[120][96];
+	static char names[120][16], values[120][128];
 
 	for (int i = 0; i < 120; i++) {
 		snprintf(names[i], sizeof names[i], "r%d", i);
-		snprintf(values[i], sizeof values[i], "{'on':'s:e','when':{'payload':{'repo':'site-%d','n':%d}},'run':{'$fn':1}}", i / 2, i % 2);
+		snprintf(values[i], sizeof values[i], "{'on':%s,'when':{'payload':{'repo':'site-%d','n':%d}},'run':{'$fn':1}}", on[(size_t)i % n_on],
+			 i / 2, i % 2);
 		decls[3 + 3 * i] = "rule";
 		decls[4 + 3 * i] = names[i];
 		decls[5 + 3 * i] = values[i];
 	}
 	struct ruleset *rs = must_compile(decls);
-	struct match *m = match(rs, "e", "{\"repo\":\"site-30\",\"n\":0}");
+	struct match *m = match(rs, "e.x", "{\"repo\":\"site-30\",\"n\":0}");
 	struct buf out = BUF(BUF_UNLIMITED);
 
 	cr_assert_eq(match_count(m), 1);
@@ -278,11 +279,22 @@ Test(why, stops_at_fifty_rules_and_counts_the_rest)
 	json_t *why = json_loads(buf_cstr(&out), 0, NULL);
 	cr_assert_eq(json_array_size(why), 51);
 	cr_assert_str_eq(json_string_value(json_object_get(json_array_get(why, 0), "rule")), "r61", "the nearest miss comes first");
+	for (size_t i = 1; i < 50; i++)
+		cr_assert_str_eq(json_string_value(json_object_get(json_array_get(why, i), "rule")), names[i - 1], "then as in the file");
 	cr_assert_str_eq(json_string_value(json_object_get(json_array_get(why, 50), "because")), "and 69 more");
 	json_decref(why);
 	buf_fini(&out);
 	match_free(m);
 	ruleset_unref(rs);
+}
+
+Test(why, stops_at_fifty_rules_and_counts_the_rest)
+{
+	static const char *const one[] = { "'s:e'" };
+	static const char *const several[] = { "['s:e','s:e.x']", "'s:e'", "['s:*','s:e','s:f']", "'s:e.x'", "['s:e.x','s:e','s:*']", "'s:*'", "['s:e','s:f']" };
+
+	fifty_of(one, COUNT(one));
+	fifty_of(several, COUNT(several));
 	no_leaks();
 }
 
