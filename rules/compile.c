@@ -274,6 +274,15 @@ static struct slice whole_name(struct arena *a, struct slice event)
 	return arena_copy(a, buf_slice(&name));
 }
 
+static int count_parts(struct slice event)
+{
+	int n = 1;
+
+	for (size_t i = 0; i < event.len; i++)
+		n += event.ptr[i] == '.';
+	return n;
+}
+
 /* "github:push": the source before the first colon; without one, any source. */
 static int pattern_compile(struct compiler *c, const struct node *n, struct pattern *out)
 {
@@ -288,6 +297,8 @@ static int pattern_compile(struct compiler *c, const struct node *n, struct patt
 	}
 	if (out->event.len == 0)
 		return compile_error(c, n, "'%s' names no event", out->text);
+	if (count_parts(out->event) > EVENT_PARTS_MAX)
+		return compile_error(c, n, "'%s' has %d parts, an event has %d at most", out->text, count_parts(out->event), EVENT_PARTS_MAX);
 	if (out->source.len && !ruleset_source_find(c->rs, out->source) && !ruleset_inner_find(c->rs, out->source))
 		return compile_error(c, n, "there is no source '" SLICE_FMT "'", SLICE_ARG(out->source));
 	if (slice_eq(out->source, SLICE("rule")))

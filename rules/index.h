@@ -2,6 +2,8 @@
  * rule demands, so that the cost grows with the rules that match and with what the delivery has of what rules ask for, and not
  * with the rules that exist. It may name a rule that will not fire, never omit one that does. Pure; immutable; any thread. */
 #pragma once
+#include <assert.h>
+
 #include "rules/compiled.h"
 
 struct index;
@@ -25,7 +27,9 @@ struct rule_list {
 	size_t n, cap;                  /* cap 0: the list is borrowed from the index */
 };
 void rule_list_fini(struct rule_list *l);
-#define LISTENING_MAX 32
+#define EVENT_PARTS_MAX 10              /* of a name of `on`, between dots */
+#define LISTENING_MAX 32                /* a delivery's common name, of any source and of its own, its native one, and "*" */
+static_assert(3 * EVENT_PARTS_MAX + 1 <= LISTENING_MAX, "none that listens is left out");
 struct listening {
 	const struct listing *list[LISTENING_MAX];
 	int n;

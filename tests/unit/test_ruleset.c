@@ -256,6 +256,37 @@ Test(why, of_elements_counts_those_that_pass_and_of_a_search_that_was_given_up_s
 	no_leaks();
 }
 
+/* Each beginning of an event's name is a name that it listens to. */
+Test(on, a_name_has_as_many_parts_as_the_bound_and_no_more)
+{
+	enum { MOST = 10 };
+	const char *decls[3 * (MOST + 2) + 1] = { "source", "s", "{'auth':'none'}" };
+	static char names[MOST + 1][8], values[MOST + 1][128];
+	CLEANUP(buf_fini) struct buf event = BUF(256), shown = BUF(BUF_UNLIMITED);
+	CLEANUP(freep) char *over = NULL;
+
+	for (int i = 0; i <= MOST; i++) {
+		buf_adds(&event, i == 0 ? "" : i == 1 ? "e" : ".e");
+		snprintf(names[i], sizeof names[i], "r%d", i);
+		snprintf(values[i], sizeof values[i], "{'on':'s:%s','when':'always','run':{'$fn':1}}", i ? buf_cstr(&event) : "*");
+		decls[3 + 3 * i] = "rule";
+		decls[4 + 3 * i] = names[i];
+		decls[5 + 3 * i] = values[i];
+	}
+	struct ruleset *rs = must_compile(decls);
+	for (int more = 0; more < 20; more++) {
+		struct match *m = match(rs, buf_cstr(&event), "{}");
+		cr_assert_eq(match_count(m), MOST + 1, "%s: %zu", buf_cstr(&event), match_count(m));
+		match_free(m);
+		buf_adds(&event, ".e");
+	}
+	ruleset_unref(rs);
+	over = xprintf("{'on':'s:e.e.e.e.e.e.e.e.e.e.e','when':'always','run':{'$fn':1}}");
+	cr_assert_null(COMPILE(&shown, "source", "s", "{'auth':'none'}", "rule", "r", over));
+	cr_assert(strstr(buf_cstr(&shown), "has 11 parts, an event has 10 at most"), "%s", buf_cstr(&shown));
+	no_leaks();
+}
+
 static void fifty_of(const char *const *on, size_t n_on)
 {
 	const char *decls[3 * 122 + 1] = { "source", "s", "{'auth':'none'}" };
