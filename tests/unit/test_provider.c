@@ -409,6 +409,34 @@ Test(provider, a_descriptor_in_error_is_refused_and_says_why)
 	no_leaks();
 }
 
+/* Each list of a descriptor at its bound, and one past it. */
+Test(provider, the_lists_of_a_descriptor_are_as_long_as_their_bounds_and_no_longer)
+{
+	static const struct { const char *before, *each, *after; int most; const char *says; } t[] = {
+		{ HMAC ", delivery='", "header:A|", "const:x'", 3, "has more than 4 alternatives" },
+		{ HMAC ", fields={ repo='", "a|", "b' }", 3, "more than 4 alternatives" },
+		{ HMAC ", delivery={ ", "'const:a', ", "}", 3, "a list of up to 3" },
+		{ HMAC ", fields={ paths={ commits='c', unless={ ", "'a', ", "} } }", 4, "a list of up to 4 payload paths" },
+		{ "kind='hmac', hash='sha256', enc='hex', sig='header:S', event='const:x', signed='", "{body}.", "'", 8, "signed has more than 16 parts" },
+	};
+
+	for (size_t i = 0; i < COUNT(t); i++)
+		for (int over = 0; over < 2; over++) {
+			CLEANUP(buf_fini) struct buf code = BUF(BUF_UNLIMITED), said = BUF(1 << 16);
+			struct diags diags = { 0 };
+			buf_addf(&code, "provider \"p\" { %s", t[i].before);
+			for (int k = 0; k < t[i].most + over; k++)
+				buf_adds(&code, t[i].each);
+			buf_addf(&code, "%s }", t[i].after);
+			struct provider *p = descriptor_compile("p", buf_cstr(&code), &diags);
+			diags_print(&diags, &said, 0);
+			cr_expect(over ? !p && strstr(buf_cstr(&said), t[i].says) : p != NULL, "%s\nsaid: %s", buf_cstr(&code), buf_cstr(&said));
+			provider_free(p);
+			diags_fini(&diags);
+		}
+	no_leaks();
+}
+
 Test(provider, what_is_like_another_has_its_events_and_its_own_before_them)
 {
 	struct provider *p = descriptor_of_code("p", "provider \"p\" { kind='none', event='const:x', like='gitlab', fields={ owner='o' }, "

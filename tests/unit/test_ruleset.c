@@ -1012,6 +1012,44 @@ static char *counted(int n)
 	return buf_take(&out);
 }
 
+/* A value of N bytes; a cell whose text, `a=… b=… …`, has N. */
+static char *long_value(size_t n)
+{
+	CLEANUP(freep) char *value = xcalloc(n + 1, 1);
+	return xprintf("{'on':'push','when':'always','run':{'$fn':1},'matrix':[{'a':'%s'}]}", (char *)memset(value, 'v', n));
+}
+
+static char *long_cell(size_t n)
+{
+	struct buf out = BUF(BUF_UNLIMITED);
+
+	buf_adds(&out, "{'on':'push','when':'always','run':{'$fn':1},'matrix':[{");
+	for (char name = 'a'; n; name++) {
+		size_t len = n < 100 ? n : 100;
+		buf_addf(&out, "%s'%c':'", name > 'a' ? "," : "", name);
+		for (size_t i = name > 'a' ? 3 : 2; i < len; i++)
+			buf_addc(&out, 'v');
+		buf_adds(&out, "'");
+		n -= len;
+	}
+	buf_adds(&out, "}]}");
+	return buf_take(&out);
+}
+
+Test(matrix, a_value_and_a_cell_are_as_long_as_their_bounds_and_no_longer)
+{
+	CLEANUP(freep) char *value = long_value(256), *longer = long_value(257), *cell = long_cell(1024), *over = long_cell(1025);
+	CLEANUP(buf_fini) struct buf shown = BUF(BUF_UNLIMITED);
+
+	ruleset_unref(MUST_COMPILE(HUB, "rule", "r", value));
+	ruleset_unref(MUST_COMPILE(HUB, "rule", "r", cell));
+	cr_assert_null(COMPILE(&shown, HUB, "rule", "r", longer));
+	cr_assert(strstr(buf_cstr(&shown), "this value of 'a' has 257 bytes, the most is 256"), "%s", buf_cstr(&shown));
+	cr_assert_null(COMPILE(&shown, HUB, "rule", "r", over));
+	cr_assert(strstr(buf_cstr(&shown), "make 1025 bytes, the most is 1024"), "%s", buf_cstr(&shown));
+	no_leaks();
+}
+
 Test(matrix, has_bounds_and_no_two_cells_that_are_one)
 {
 	CLEANUP(freep) char *most = counted(256), *over = counted(257);
