@@ -1,10 +1,22 @@
 /* cli/jobs.c - pushrod jobs: the list of jobs, newest first. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "cli/filter.h"
 #include "cli/talk.h"
 #include "model/job.h"
+
+/* Why a job is where it is, for those whose state asks for it. */
+static void print_reason(const json_t *job, const char *state)
+{
+	static const char *const telling[] = { "debouncing", "awaiting_approval", "superseded", "skipped", "refused" };
+	const char *reason = talk_string(job, "reason");
+
+	for (size_t i = 0; i < COUNT(telling); i++)
+		if (*reason && strcmp(state, telling[i]) == 0)
+			printf("%6s  %s\n", "", reason);
+}
 
 static void print_job(const json_t *job)
 {
@@ -20,6 +32,7 @@ static void print_job(const json_t *job)
 	printf("%6lld  %s%-10s%s %-18s %-24s %-16s %8s  %s ago\n", (long long)talk_integer(job, "id"),
 	       talk_state_colour(state), state, talk_plain(), name, talk_string(job, "repo"),
 	       *ref ? ref : talk_string(job, "ref"), took, age);
+	print_reason(job, state);
 }
 
 static int run(const struct command *self, int argc, char **argv)
@@ -65,10 +78,14 @@ static int run(const struct command *self, int argc, char **argv)
 
 const struct command cmd_jobs = {
 	"jobs", "[--state-is STATE] [--rule RULE] [--limit N] [--json] [--state DIR]", "list jobs, newest first",
-	"  -s, --state-is STATE  only those queued, running, succeeded, failed, errored, timed_out, cancelled, lost, …\n"
+	"  -s, --state-is STATE  only those debouncing, queued, awaiting_approval, running, succeeded, failed, errored,\n"
+	"                        timed_out, cancelled, skipped, superseded, refused or lost\n"
 	"  -r, --rule RULE       only those of one rule\n"
 	"  -n, --limit N         how many, 1 to 200 (20)\n"
 	"      --json            the API's answer (docs/api.md)\n"
-	"      --state DIR       the server's state folder (found in ./state and ../state)\n",
+	"      --state DIR       the server's state folder (found in ./state and ../state)\n"
+	"\n"
+	"A job that debounces, waits for an approval, or did not run says why in a line below it: until when, behind which job,\n"
+	"or which one took its place.\n",
 	run,
 };

@@ -12,6 +12,7 @@ export interface Job extends EventFields {
   id: number; delivery: number; rule: string; file: string; cell: string; state: State; attempt: number;
   source: string; event: string; queued_ms: number; started_ms: number | null; ended_ms: number | null;
   exit_code: number | null; reason: string; log_bytes: number | null; change: number;
+  until_ms?: number; heir?: number; deliveries?: number;
 }
 
 export interface Attempt {
@@ -19,7 +20,9 @@ export interface Attempt {
   confinement?: string;
 }
 
-export interface JobDetail extends Job { attempts: Attempt[]; plan?: { steps?: string[] } }
+export interface Batched extends EventFields { delivery: number; received_ms: number }
+
+export interface JobDetail extends Job { attempts: Attempt[]; plan?: { steps?: string[] }; batch?: Batched[] }
 
 export interface Delivery extends EventFields {
   id: number; source: string; provider: string; key: string; event: string; action: string; received_ms: number;

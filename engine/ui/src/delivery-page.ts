@@ -94,7 +94,9 @@ export class DeliveryPage extends Page {
   }
 
   private verdict(d: DeliveryDetail): TemplateResult {
+    const merged = d.job_list?.filter((j) => j.delivery !== d.id) ?? [];
     return html`<h2>Jobs</h2>
+      ${merged.length ? html`<p class="reason">Merged with later pushes into ${merged.map((j, i) => html`${i ? ", " : ""}<a href="/jobs/${j.id}">job ${j.id}</a>`)}.</p>` : ""}
       ${d.job_list?.length ? html`<ul class="list">${d.job_list.map(jobLine)}</ul>` : html`<p class="empty">No rule matched.</p>`}
       ${d.notes?.length ? html`<ul>${d.notes.map((n) => html`<li><strong>${n.rule}</strong>: ${n.note}</li>`)}</ul>` : ""}
       <h2>Why the others did not fire</h2>

@@ -3,7 +3,7 @@ import { html } from "lit";
 import { get, isFinal, type Job, type JobDetail } from "./api.js";
 import { duration, favicon, mark, words } from "./format.js";
 import { LogView } from "./log.js";
-import { Page, badge, took, what, when } from "./page.js";
+import { Page, badge, linked, took, what, when, why } from "./page.js";
 import { Stream, type Link } from "./stream.js";
 
 interface Step { number: number; name: string; state: string; ms: number | undefined; began: number }
@@ -26,10 +26,7 @@ export class JobPage extends Page {
   override connectedCallback(): void {
     super.connectedCallback();
     document.addEventListener("keydown", this.onKey);
-    get<JobDetail>(`/api/v1/jobs/${this.job}`).then((detail) => {
-      this.detail = detail;
-      this.setState(detail);
-    }).catch((e: unknown) => this.fail(e));
+    this.load();
     this.stream = new Stream({
       url: `/api/v1/jobs/${this.job}/events`, kinds: KINDS,
       onEvent: (kind, data, id) => this.take(kind, data, id),
@@ -42,6 +39,13 @@ export class JobPage extends Page {
     document.removeEventListener("keydown", this.onKey);
     this.stream?.close();
     setIcon(undefined);
+  }
+
+  private load(): void {
+    get<JobDetail>(`/api/v1/jobs/${this.job}`).then((detail) => {
+      this.detail = detail;
+      this.setState(detail);
+    }).catch((e: unknown) => this.fail(e));
   }
 
   private take(kind: string, text: string, id: string): void {
@@ -80,6 +84,7 @@ export class JobPage extends Page {
 
   private setState(job: Job): void {
     if (this.now && this.now.change > job.change) return;
+    if (this.detail && (job.deliveries ?? 1) > (this.detail.batch?.length ?? 1)) this.load();         // it took another in
     this.now = { ...this.now, ...job };
     document.title = `${mark(job.state)} ${job.rule} #${job.id} ${words(job.state)} – pushrod`;
     setIcon(job.state);
@@ -129,6 +134,13 @@ export class JobPage extends Page {
     return isFinal(this.now?.state ?? "lost") ? [] : (this.detail?.plan?.steps ?? []).filter((name) => !begun.has(name));
   }
 
+  private batch() {
+    const batch = this.detail?.batch ?? [];
+    return batch.length < 2 ? "" : html`<details class="batch"><summary>Runs for ${batch.length} deliveries, merged into one job</summary><ul>
+      ${batch.map((d) => html`<li><a href="/deliveries/${d.delivery}">delivery ${d.delivery}</a> ${what(d)} ${d.title ?? ""} · ${when(d.received_ms)}</li>`)}
+      </ul></details>`;
+  }
+
   override render() {
     const job = this.now;
     if (!job) return html`<h1>Job #${this.job}</h1>${this.problem()}`;
@@ -145,7 +157,8 @@ export class JobPage extends Page {
         · ${when(job.queued_ms)} · <a href="/deliveries/${job.delivery}">delivery ${job.delivery}</a>
         · <a href="/api/v1/jobs/${job.id}/log?plain=1" target="_blank">raw log</a>
         ${confinement ? html`· <span title="how its steps are confined">${confinement}</span>` : ""}</p>
-      ${job.reason ? html`<p class="reason state-${job.state}">${isFinal(job.state) || job.state === "running" ? "" : html`<strong>${words(job.state)}:</strong> `}${job.reason}</p>` : ""}
+      ${job.reason ? html`<p class="reason state-${job.state}">${isFinal(job.state) || job.state === "running" ? "" : html`<strong>${words(job.state)}:</strong> `}${linked(why(job))}</p>` : ""}
+      ${this.batch()}
       <div class="job-body">
         <nav class="steps" aria-label="Steps"><ol>
           ${this.steps.map((s) => html`<li><button class="step state-${s.state}" @click=${() => this.log.show(s.number)}>

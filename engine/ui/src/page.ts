@@ -56,12 +56,23 @@ export const what = (o: { repo?: string; branch?: string; tag?: string; ref?: st
 // Between two words of a column: a new line, or on a phone a dot.
 export const gap = html` <span class="gap" aria-hidden="true">· </span><br>`;
 
+// Why a job is where it is; a debounce ends by the reader's clock.
+export const why = (job: Job): string => job.state === "debouncing" && job.until_ms
+  ? job.reason.replace(/until .* UTC/, `until ${new Date(job.until_ms).toLocaleTimeString()}`) : job.reason;
+
+// "job 12" in a text leads to it.
+export const linked = (text: string): (string | TemplateResult)[] =>
+  text.split(/\b(job \d+)\b/).map((part, i) => (i % 2 ? html`<a href="/jobs/${part.slice(4)}">${part}</a>` : part));
+
+const TELLING = new Set<State>(["debouncing", "awaiting_approval", "superseded", "skipped"]);
+
 export const jobLine = (job: Job): TemplateResult => html`
   <li class="item">
     <a class="item-main" href="/jobs/${job.id}">
       ${badge(job.state)}
       <span class="item-title"><strong>${job.rule}</strong>${job.cell ? html` <span class="ref">${job.cell}</span>` : ""} #${job.id}
-        <span class="item-sub">${job.title ?? ""}</span></span>
+        ${job.deliveries ? html`<span class="ref">${job.deliveries} deliveries</span>` : ""}
+        <span class="item-sub">${TELLING.has(job.state) && job.reason ? why(job) : job.title ?? ""}</span></span>
       <span class="item-what">${what(job)}</span>
       <span class="item-when">${took(job) ? html`${took(job)}${gap}` : ""}${when(job.queued_ms)}</span>
     </a>
