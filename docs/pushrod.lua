@@ -140,7 +140,7 @@ function secret(name) end
 ---@field enabled? boolean false: the rule is checked, listed and explained, and never fires
 ---@field matrix? table<string, any>[]|table<string, (string|number|boolean)[]> one job for each cell: a list of cells, each perhaps with a `when`, or a product of values
 ---@field paths_from? "git" "git": which files changed is found out when the job starts, before its checkout, of a new branch, a force push, a tag or a pull request too; `paths` is decided by them, and they are in job.event.paths and in {paths} of `env`; where git cannot tell, they are unknown
----@field once? pushrod.rule.once a second event with the same key ends skipped, naming the first one's job, however that ended; each cell of a matrix by itself
+---@field once? pushrod.rule.once a second event with the same key ends skipped, naming the first one's job, however that ended, unless its queue kept it from running; each cell of a matrix by itself
 ---@field queue? pushrod.rule.queue|string which of its jobs wait for which: by a key, or with other rules in a queue that pushrod.lua declares; without it, one job of each cell runs at a time
 ---@field forks? "approve"|"limited"|"trust"|"ignore" a request from a fork, or from nobody knows where, waits for an approval unless said; "limited": runs without secrets, and only where its steps are confined; "trust": as any other; "ignore": not at all
 ---@field timeout? string the most that a job may take
@@ -259,6 +259,7 @@ function secret(name) end
 ---@field payload table the sender's JSON; a null member is nil
 ---@field headers table<string, string> of the delivery's request
 ---@field cause table? where a job caused the event (`job:`, `rule:`, `local:`): its rule, job, delivery, state, outputs, depth, event
+---@field batch table[] the deliveries that it runs for, oldest first, each as `event` with its `id`. They are several where a queue merged pushes: `event` is then the newest, with the `before` of the first and the `paths` of all
 ---@field matrix table<string, string|number|boolean>? the values of this job's cell, where the rule has a matrix
 ---@field replay { delivery: integer }? where the delivery is a replay: the one that came first, also for a replay of a replay. (job.replay or job).delivery is the same number however often it is run
 ---@field rule string the rule's name

@@ -73,6 +73,8 @@ const struct job_word job_data[] = {
 	{ "payload", "table", "the sender's JSON; a null member is nil" },
 	{ "headers", "table<string, string>", "of the delivery's request" },
 	{ "cause", "table?", "where a job caused the event (`job:`, `rule:`, `local:`): its rule, job, delivery, state, outputs, depth, event" },
+	{ "batch", "table[]", "the deliveries that it runs for, oldest first, each as `event` with its `id`. They are several where a queue merged"
+	  " pushes: `event` is then the newest, with the `before` of the first and the `paths` of all" },
 	{ "matrix", "table<string, string|number|boolean>?", "the values of this job's cell, where the rule has a matrix" },
 	{ "replay", "{ delivery: integer }?", "where the delivery is a replay: the one that came first, also for a replay of a replay."
 	  " (job.replay or job).delivery is the same number however often it is run" },

@@ -166,7 +166,8 @@ static const struct schema_key rule_keys[] = {
 	  "request too; `paths` is decided by them, and they are in job.event.paths and in {paths} of `env`; where git cannot tell, they are unknown",
 	  "\"git\"" },
 	{ "once", TYPES(TABLE(once_table)), 0,
-	  "a second event with the same key ends skipped, naming the first one's job, however that ended; each cell of a matrix by itself",
+	  "a second event with the same key ends skipped, naming the first one's job, however that ended, "
+	  "unless its queue kept it from running; each cell of a matrix by itself",
 	  "{ key = \"{order}\", within = \"90d\" }" },
 	{ "queue", TYPES(TABLE(own_queue_table), OF(SCHEMA_QUEUE)), 0,
 	  "which of its jobs wait for which: by a key, or with other rules in a queue that pushrod.lua declares; without it, one job of each cell runs "

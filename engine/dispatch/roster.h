@@ -14,7 +14,7 @@ struct attempt {
 	int attempt;
 	enum attempt_phase phase;
 	int is_listed;                  /* the runner named it since the connection was made */
-	int is_cancelled;               /* someone wished so, and the store knows it: it will not be tried again */
+	char wish[256];                 /* why it is to end; the store knows it, and it will not be tried again. "": it is not */
 	int64_t since_ms;               /* mono: claimed, or taken over at recovery */
 	int64_t timeout_ms;
 	int spec_fd, journal_fd;        /* owned until START is sent, then -1 */

@@ -116,13 +116,6 @@ void desk_free(struct desk *d)
 	free(d);
 }
 
-void desk_put_store(struct desk *d, struct store *store)
-{
-	d->store = store;
-	d->house = house_new(store, d->o.journals_dirfd, d->o.shelf, d->mail);
-	d->timetable = timetable_new(store, d->mail);
-}
-
 void desk_put_edition(struct desk *d, struct edition *ed)
 {
 	edition_unref(d->edition);
@@ -295,8 +288,8 @@ static void on_running(struct desk *d, int64_t job, int attempt)
 	if (a) {
 		a->is_listed = 1;
 		d->recovered.adopted++;
-		if (a->is_cancelled)
-			link_cancel(d->link, job, attempt, "cancelled by the operator");
+		if (a->wish[0])
+			link_cancel(d->link, job, attempt, a->wish);
 		return;
 	}
 	d->recovered.strangers++;
@@ -304,12 +297,12 @@ static void on_running(struct desk *d, int64_t job, int attempt)
 }
 
 /* A cancelled attempt that had not begun is not begun again either. */
-static void end_as_cancelled(struct desk *d, struct job_result *r)
+static void end_as_cancelled(struct desk *d, struct job_result *r, const char *why)
 {
 	CLEANUP(fd_closep) int fd = journal_open_append(d->o.journals_dirfd, r->job, r->attempt, NULL);
 
 	r->state = JOB_CANCELLED;
-	snprintf(r->reason, sizeof r->reason, "cancelled before it began");
+	snprintf(r->reason, sizeof r->reason, "%s", why);
 	if (fd >= 0 && journal_finish(fd, r, 0, NULL) < 0)
 		r->log_bytes = 0;
 	finish(d, r, 0, FROM_HERE);
@@ -329,8 +322,8 @@ static void settle(struct desk *d, const struct attempt *a)
 	case RECOVERED_ENDED: d->recovered.ended++; break;
 	case RECOVERED_LOST: d->recovered.lost++; break;
 	}
-	if (what == RECOVERED_AGAIN && a->is_cancelled)
-		end_as_cancelled(d, &r);
+	if (what == RECOVERED_AGAIN && a->wish[0])
+		end_as_cancelled(d, &r, a->wish);
 	else
 		finish(d, &r, what == RECOVERED_AGAIN, FROM_HERE);
 }
@@ -448,7 +441,7 @@ static void hear_supervisor(struct desk *d)
 	}
 }
 
-/* ---- mail from the loops ---- */
+/* ---- mail from the loops and the store ---- */
 
 struct wish {
 	struct mail mail;
@@ -457,19 +450,45 @@ struct wish {
 	char why[256];
 };
 
+/* The store has the wish. */
+static void end_attempt(struct desk *d, int64_t job, int attempt, const char *why)
+{
+	struct attempt *a = d->is_over ? NULL : roster_find(d->roster, job, attempt);
+
+	if (!a)
+		return;
+	if (!a->wish[0])
+		snprintf(a->wish, sizeof a->wish, "%s", why);
+	if (a->phase == ATTEMPT_CLAIMED)
+		finish_here(d, a, JOB_CANCELLED, why);
+	else if (a->phase == ATTEMPT_SENT)
+		link_cancel(d->link, job, attempt, why);
+}
+
 static void on_cancel(struct mail *m, void *arg)
 {
-	struct desk *d = arg;
-	struct wish *w = (struct wish *)m;
-	struct attempt *a = d->is_over ? NULL : roster_find(d->roster, w->job, w->attempt);
+	const struct wish *w = (struct wish *)m;
 
-	if (a)
-		a->is_cancelled = 1;
-	if (a && a->phase == ATTEMPT_CLAIMED)
-		finish_here(d, a, JOB_CANCELLED, w->why);
-	else if (a && a->phase == ATTEMPT_SENT)
-		link_cancel(d->link, w->job, w->attempt, w->why);
-	free(w);
+	end_attempt(arg, w->job, w->attempt, w->why);
+	free(m);
+}
+
+/* A newer job of its queue takes its place. */
+static void on_stop(struct mail *m, void *arg)
+{
+	const struct stop *s = (struct stop *)m;
+
+	log_info("job is stopped", "job=%" PRId64 " attempt=%d reason=\"%s\"", s->job, s->attempt, s->reason);
+	end_attempt(arg, s->job, s->attempt, s->reason);
+	free(m);
+}
+
+void desk_put_store(struct desk *d, struct store *store)
+{
+	d->store = store;
+	d->house = house_new(store, d->o.journals_dirfd, d->o.shelf, d->mail);
+	d->timetable = timetable_new(store, d->mail);
+	store_on_stop(store, d->mail, on_stop);
 }
 
 static void on_reload(struct mail *m, void *arg)
@@ -604,7 +623,7 @@ int desk_recover(struct desk *d, const struct running *running, size_t n, struct
 		struct attempt *a = roster_add(d->roster, running[i].job, running[i].attempt, ATTEMPT_SENT);
 		if (!a)
 			return err_set(e, ERR_BUG, "the store holds two attempts of job %" PRId64, running[i].job);
-		a->is_cancelled = running[i].is_cancelled;
+		snprintf(a->wish, sizeof a->wish, "%s", running[i].wish ? running[i].wish : "");
 	}
 	while (!d->is_over && !d->is_settled) {
 		int64_t left = until - mono_ms();

@@ -215,8 +215,10 @@ static int recover(struct start *s, struct err *e)
 		return -1;
 	desk_put_runner(s->front.desk, fd_take(&s->runner_fd));
 	int r = desk_recover(s->front.desk, running, n, e);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		free(running[i].rule);
+		free(running[i].wish);
+	}
 	free(running);
 	if (r == 0)
 		store_recover_done(s->front.store);

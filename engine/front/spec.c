@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/utf8.h"
+#include "front/batch.h"
 #include "rules/provider.h"
 #include "rules/ruleset.h"
 #include "runner/spec.h"
@@ -104,8 +105,10 @@ static void add_payload(struct buf *out, const struct claim *c, const struct rul
 	json_decref(kept);
 }
 
-static int write_spec(struct buf *out, const struct claim *c, const struct ruleset *rs, const struct spec_place *at,
-		      struct err *e)
+struct said { const char *event_json; struct slice batch; };    /* of C's own delivery alone, or of all that it took in */
+
+static int write_spec(struct buf *out, const struct claim *c, const struct said *said, const struct ruleset *rs,
+		      const struct spec_place *at, struct err *e)
 {
 	const struct rule *rule = ruleset_rule_find(rs, slice_of(c->file), slice_of(c->rule));
 
@@ -127,15 +130,17 @@ static int write_spec(struct buf *out, const struct claim *c, const struct rules
 	buf_adds(out, ",\"modules\":");
 	ruleset_modules_json(rs, out);
 	buf_adds(out, ",\"plan\":");
-	if (rule_plan_json(rule, slice_of(c->cell), slice_of(c->event_json), out, e) < 0)
+	if (rule_plan_json(rule, slice_of(c->cell), slice_of(said->event_json), out, e) < 0)
 		return -1;
 	buf_addf(out, ",\"limited\":%s", c->trust == TRUST_LIMITED ? "true" : "false");
 	if (c->residue_json && *c->residue_json)
 		add_raw(out, "residue", c->residue_json);
-	add_raw(out, "event", c->event_json);
+	add_raw(out, "event", said->event_json);
 	add_raw(out, "headers", c->headers_json);
 	if (c->cause_json)
 		add_raw(out, "cause", c->cause_json);
+	if (said->batch.len)
+		buf_addf(out, ",\"batch\":" SLICE_FMT, SLICE_ARG(said->batch));
 	if (c->original)
 		buf_addf(out, ",\"replay\":{\"delivery\":%" PRId64 "}", c->original);
 	add_limits(out, at->limits, at->site_dir);
@@ -150,7 +155,12 @@ int spec_make(const struct claim *c, const struct ruleset *rs, const struct spec
 {
 	CLEANUP(secret_wipe) struct buf text = BUF(SPEC_MAX_BYTES);
 
-	if (write_spec(&text, c, rs, at, e) < 0)
+	CLEANUP(buf_fini) struct buf batch = BUF(SPEC_MAX_BYTES);
+	CLEANUP(freep) char *merged = c->n_merged ? batch_event(c, &batch) : NULL;
+
+	const struct said said = { merged ? merged : c->event_json, buf_slice(&batch) };
+
+	if (write_spec(&text, c, &said, rs, at, e) < 0)
 		return -1;
 	return memfd_sealed("spec", buf_slice(&text), e);
 }

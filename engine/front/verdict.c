@@ -7,7 +7,7 @@
 
 #include "rules/provider.h"
 
-#define ONCE_MAX 1024
+#define KEY_MAX 4096                    /* of a queue, of `once`, of what merges */
 #define JSON_MAX (32u << 20)            /* of one derived column: the normalised event, the reasons */
 
 static void fill_columns(struct submit *s, const struct ruleset *rs, const struct delivery_view *d, const struct match *m)
@@ -29,15 +29,30 @@ static void fill_columns(struct submit *s, const struct ruleset *rs, const struc
 	s->ruleset = xstrdup(ruleset_sha256(rs));
 }
 
-/* A slot is of a rule and a cell. */
+/* A slot is of a queue and a cell: the rule's own by its key, or one that rules share. No file's path begins as these do. */
+static char *slot_of(const struct match *m, size_t i, size_t k)
+{
+	const struct rule *rule = match_rule(m, i);
+	const char *cell = match_cell(m, i, k);
+	CLEANUP(buf_fini) struct buf key = BUF(KEY_MAX);
+
+	if (match_queue_key(m, i, k, &key))
+		return xprintf("queue:%s%s%s", buf_cstr(&key), *cell ? " " : "", cell);
+	return xprintf("%s %s%s%s%s%s", rule_file(rule), rule_name(rule), *cell ? " " : "", cell, key.len ? "\n" : "", buf_cstr(&key));
+}
+
 static struct submit_job job_of(const struct match *m, size_t i, size_t k)
 {
 	const struct rule *rule = match_rule(m, i);
 	const char *cell = match_cell(m, i, k);
-	struct buf key = BUF(ONCE_MAX), residue = BUF(JSON_MAX);
+	struct buf key = BUF(KEY_MAX), residue = BUF(JSON_MAX);
+	CLEANUP(buf_fini) struct buf merge = BUF(KEY_MAX);
 	struct submit_job j = { .rule = rule_name(rule), .file = rule_file(rule), .cell = *cell ? xstrdup(cell) : NULL,
-		.queue = xprintf("%s %s%s%s", rule_file(rule), rule_name(rule), *cell ? " " : "", cell), .policy.limit = 1,
+		.queue = slot_of(m, i, k),
 		.timeout_ms = rule_timeout_ms(rule), .trust = match_trust(m, i) };
+	rule_queue_policy(rule, &j.policy);
+	if (match_merge_key(m, &merge) && !buf_is_over(&merge))
+		j.merge_key = buf_take(&merge);
 	if (match_once_key(m, i, k, &key, &j.once_within_ms))
 		j.once_key = buf_take(&key);
 	match_residue_json(m, i, k, &residue);
@@ -93,7 +108,9 @@ void verdict_add_matched(const struct submit *s, const char *base_url, struct bu
 		}
 		buf_addf(out, ",\"job\":%" PRId64 ",\"url\":", j->job);
 		buf_add_json(out, slice_of(url));
-		if (j->state != JOB_QUEUED) {
+		if (j->is_merged)
+			buf_adds(out, ",\"merged\":true");
+		if (j->state != JOB_QUEUED || j->is_merged) {
 			buf_addf(out, ",\"state\":\"%s\",\"reason\":", job_state_name(j->state));
 			buf_add_json(out, slice_of(j->reason));
 		}

@@ -61,18 +61,38 @@ static const char *near_method(lua_State *lua, const char *name)
 	return options_nearest(name, names);
 }
 
+/* The deliveries that the job runs for: of most jobs it is one, the event itself. */
+static void push_batch(lua_State *lua, const struct attempt *a)
+{
+	const json_t *batch = json_object_get(a->spec, "batch");
+
+	if (batch) {
+		values_push(lua, batch);
+		return;
+	}
+	lua_newtable(lua);
+	values_push(lua, json_object_get(a->spec, "event"));
+	values_push(lua, json_object_get(a->spec, "delivery"));
+	lua_setfield(lua, -2, "id");
+	lua_rawseti(lua, -2, 1);
+}
+
 /* __index. Upvalue 1: the methods. */
 static int no_field(lua_State *lua)
 {
-	static const char *const may_be_nil[] = { "tree", "cause", "batch", "matrix", "replay" };
+	static const char *const may_be_nil[] = { "tree", "cause", "matrix", "replay" };
 	struct attempt *a = attempt_of(lua);
 
 	lua_pushvalue(lua, 2);
 	if (lua_rawget(lua, lua_upvalueindex(1)) != LUA_TNIL)
 		return 1;
 	const char *name = luaL_tolstring(lua, 2, NULL);
-	if (strcmp(name, "payload") == 0) {
-		values_push(lua, attempt_payload(a));
+	int is_batch = strcmp(name, "batch") == 0;
+	if (is_batch || strcmp(name, "payload") == 0) {
+		if (is_batch)
+			push_batch(lua, a);
+		else
+			values_push(lua, attempt_payload(a));
 		lua_pushvalue(lua, 2);
 		lua_pushvalue(lua, -2);
 		lua_rawset(lua, 1);

@@ -22,3 +22,30 @@ struct queue_policy {
 
 const char *queue_busy_name(enum queue_busy b);         /* "latest"; static */
 int queue_busy_parse(struct slice name, enum queue_busy *out) MUST_USE;         /* 0, or -1 for another word */
+
+/* ---- what becomes of a job that comes to its slot ---- */
+
+struct queue_scene {                    /* what it finds there; what nobody asks for may be 0 */
+	int running;
+	int staying;                    /* of those, not asked to end; for QUEUE_CANCEL */
+	int waiting;                    /* queued, and without a claim; for QUEUE_SKIP */
+	int is_like_debouncing, is_like_waiting;        /* one that was never claimed is there, and both are to merge */
+};
+enum queue_fate {
+	QUEUE_IS_QUEUED,
+	QUEUE_IS_DEBOUNCED,
+	QUEUE_MERGES_DEBOUNCING,        /* no job of its own: the one there takes it in, and waits on */
+	QUEUE_MERGES_WAITING,
+	QUEUE_IS_SKIPPED,
+};
+struct queue_decision {
+	enum queue_fate fate;
+	int replaces_debouncing, replaces_waiting;      /* 1: all others in that state end as superseded */
+	int n_stopped;                  /* of those staying, the oldest first */
+};
+struct queue_decision queue_on_arrival(const struct queue_policy *p, const struct queue_scene *s);
+/* The same where there is no debounce, or once it is over. */
+struct queue_decision queue_on_entry(const struct queue_policy *p, const struct queue_scene *s);
+/* Until when an event that comes now is waited out. LATEST_MS: the bound that an earlier event of the slot has set, 0: none;
+ * in *latest_ms is left what holds for later ones. */
+int64_t queue_due_ms(const struct queue_policy *p, int64_t now_ms, int64_t *latest_ms);

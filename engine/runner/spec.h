@@ -7,6 +7,7 @@
  *  "plan":{…},                     rules/ruleset.h rule_plan_json: steps, env, matrix, checkout, secrets
  *  "event":{…normalised…}, "headers":{…}, "cause":{…} (where a job caused the event),
  *  "replay":{"delivery":3},        where its delivery repeats another: the first of all
+ *  "batch":[{"id":3,…event…}],     where its delivery took others in: each as it came, oldest first, its own the last
  *  "residue":{…},                  where the rule says paths_from = "git": what the job decides (rules/residue.h)
  *  "limited":false,                 a stranger's event: no secrets, and refused where its steps could not be confined
  *  "secrets":{"name":"value"},     those that the rule names, and no other

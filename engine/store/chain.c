@@ -15,6 +15,7 @@ static enum db_rc note(struct writer *w, enum effect_kind kind, int64_t job, int
 	return db_run(&w->db, SQL_OUTBOX_ADD, VALUES(INT(++w->now.change), INT(kind), INT(job), INT(ordinal), TEXT(name), TEXT(data)));
 }
 
+/* Where no job of JOB's delivery and rule is open any more. */
 static enum db_rc note_rule(struct writer *w, int64_t job)
 {
 	int64_t n_open;
@@ -23,6 +24,22 @@ static enum db_rc note_rule(struct writer *w, int64_t job)
 	if (rc != DB_ROW)
 		return rc == DB_OK ? DB_BROKEN : rc;
 	return n_open ? DB_OK : note(w, EFFECT_RULE, job, 0, "", "");
+}
+
+/* A delivery that JOB took in may have another job of the rule, of another cell, which has ended before: its rule ends with JOB, and
+ * that job speaks for it. One that went into JOB with all its cells is JOB's own delivery's from then on, and is not heard again. */
+static enum db_rc note_rule_of_merged(struct writer *w, int64_t job)
+{
+	int64_t last = 0, speaker;
+	enum db_rc rc;
+
+	while ((rc = db_int(&w->db, SQL_SPEAKERS, VALUES(INT(job), INT(last)), &speaker)) == DB_ROW) {
+		last = speaker;
+		rc = note_rule(w, speaker);
+		if (rc != DB_OK)
+			return rc;
+	}
+	return rc;
 }
 
 enum db_rc chain_note_end(struct writer *w, int64_t job, const struct finish *r)
@@ -37,7 +54,7 @@ enum db_rc chain_note_end(struct writer *w, int64_t job, const struct finish *r)
 		rc = note(w, EFFECT_JOB, job, 0, "", "");
 	if (rc == DB_OK && w->hears_rules)
 		rc = note_rule(w, job);
-	return rc;
+	return rc == DB_OK && w->hears_rules ? note_rule_of_merged(w, job) : rc;
 }
 
 /* The jobs of a rule stand together: the last of them speaks for all. */

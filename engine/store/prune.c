@@ -77,20 +77,39 @@ static enum db_rc drop_attempts(struct writer *w, struct prune *p, int64_t job)
 	return rc == DB_OK ? db_run(&w->db, SQL_ATTEMPTS_DROP, VALUES(INT(job))) : rc;
 }
 
-static enum db_rc drop_job(struct writer *w, struct prune *p, int64_t job, int64_t *bytes)
+/* Its own, and those that it took in, as far as they are past their age. */
+static enum db_rc old_deliveries(struct writer *w, const struct prune *p, int64_t job, int64_t **list, size_t *n)
 {
 	sqlite3_stmt *row;
-	enum db_rc rc = db_first(&w->db, SQL_JOB_DELIVERY, VALUES(INT(job)), &row);
+	enum db_rc rc = db_first(&w->db, SQL_JOB_DELIVERIES, VALUES(INT(job)), &row);
 
-	if (rc != DB_ROW)
-		return DB_BROKEN;
-	int64_t delivery = sqlite3_column_int64(row, 0), received_ms = sqlite3_column_int64(row, 1);
-	db_end(row);
-	rc = drop_attempts(w, p, job);
+	for (; rc == DB_ROW; rc = db_step(&w->db, row)) {
+		if (p->keep.deliveries_ms <= 0 || sqlite3_column_int64(row, 1) >= p->now_ms - p->keep.deliveries_ms)
+			continue;
+		*list = xrealloc(*list, (*n + 1) * sizeof **list);
+		(*list)[(*n)++] = sqlite3_column_int64(row, 0);
+	}
+	return rc;
+}
+
+static enum db_rc drop_job(struct writer *w, struct prune *p, int64_t job, int64_t *bytes)
+{
+	int64_t *list = NULL, one;
+	size_t n = 0;
+	enum db_rc rc = old_deliveries(w, p, job, &list, &n);
+
+	if (rc == DB_OK)
+		rc = drop_attempts(w, p, job);
+	if (rc == DB_OK)
+		rc = db_run(&w->db, SQL_MERGED_DROP, VALUES(INT(job)));
 	if (rc == DB_OK)
 		rc = db_run(&w->db, SQL_JOB_DROP, VALUES(INT(job)));
-	if (rc == DB_OK && p->keep.deliveries_ms > 0 && received_ms < p->now_ms - p->keep.deliveries_ms)
-		rc = drop_delivery(w, delivery, bytes);
+	for (size_t i = 0; i < n && rc == DB_OK; i++) {
+		one = 0;
+		rc = drop_delivery(w, list[i], &one);
+		*bytes += one;
+	}
+	free(list);
 	return rc;
 }
 

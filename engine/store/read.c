@@ -73,6 +73,26 @@ static void add_stored(struct buf *out, const char *name, struct slice json, con
 	buf_add(out, json.len ? json : slice_of(empty));
 }
 
+/* The deliveries that the job runs for, oldest first. */
+static enum db_rc add_batch(struct db *db, int64_t job, struct buf *out)
+{
+	sqlite3_stmt *row;
+	enum db_rc rc = db_first(db, SQL_JOB_BATCH, VALUES(INT(job)), &row);
+
+	buf_adds(out, ",\"batch\":[");
+	for (int i = 0; rc == DB_ROW; rc = db_step(db, row), i++) {
+		buf_addf(out, "%s{\"delivery\":%lld", i ? "," : "", (long long)sqlite3_column_int64(row, 0));
+		row_add_text(out, "key", row, 1);
+		row_add_text(out, "event", row, 2);
+		row_add_text(out, "action", row, 3);
+		row_add_int(out, "received_ms", row, 4);
+		row_add_summary(out, column_slice(row, 5));
+		buf_addc(out, '}');
+	}
+	buf_addc(out, ']');
+	return rc;
+}
+
 static enum db_rc read_job(struct db *db, struct read *r)
 {
 	sqlite3_stmt *row;
@@ -88,6 +108,9 @@ static enum db_rc read_job(struct db *db, struct read *r)
 	row_add_text(out, "ruleset", row, 0);
 	add_stored(out, "outputs", column_slice(row, 1), "{}");
 	db_end(row);
+	rc = add_batch(db, r->a, out);
+	if (rc != DB_OK)
+		return rc;
 	buf_adds(out, ",\"attempts\":[");
 	rc = db_first(db, SQL_ATTEMPTS, VALUES(INT(r->a)), &row);
 	for (int i = 0; rc == DB_ROW; rc = db_step(db, row), i++) {
@@ -368,12 +391,15 @@ enum db_rc read_running(struct db *db, struct running **out, size_t *n)
 		list = xrealloc(list, (count + 1) * sizeof *list);
 		list[count++] = (struct running){
 			.job = sqlite3_column_int64(row, 0), .attempt = sqlite3_column_int(row, 1),
-			.rule = slice_dup(column_slice(row, 2)), .is_cancelled = sqlite3_column_int(row, 3),
+			.rule = slice_dup(column_slice(row, 2)),
+			.wish = sqlite3_column_type(row, 3) == SQLITE_NULL ? NULL : slice_dup(column_slice(row, 3)),
 		};
 	}
 	if (rc != DB_OK) {
-		while (count)
+		while (count) {
 			free(list[--count].rule);
+			free(list[count].wish);
+		}
 		free(list);
 		return rc;
 	}

@@ -12,7 +12,7 @@ enum store_outcome { STORE_OK = 1, STORE_DUPLICATE, STORE_STALE, STORE_NOT_FOUND
 enum read_what {
 	READ_JOBS,              /* {"jobs":[…]} newest first; filter (an unknown state: NOT_FOUND); a: id below which, 0 for the
 				 * newest; limit; next */
-	READ_JOB,               /* a: id. The job with "ruleset" and "attempts":[…] */
+	READ_JOB,               /* a: id. The job with "ruleset", "batch":[…] and "attempts":[…] */
 	READ_DELIVERIES,        /* {"deliveries":[…]}, likewise; of the filter not state and rule */
 	READ_DELIVERY,          /* a: id. With headers, event, why, jobs; without the body */
 	READ_BODY,              /* a: id. The body, byte for byte */

@@ -39,7 +39,7 @@ void row_add_text(struct buf *out, const char *name, sqlite3_stmt *row, int colu
 	add_text(out, name, column_slice(row, column));
 }
 
-static void add_summary(struct buf *out, struct slice object)
+void row_add_summary(struct buf *out, struct slice object)
 {
 	struct slice s = slice_trim(object);
 
@@ -64,7 +64,7 @@ void job_row_json(const struct job_row *j, struct buf *out)
 	add_int(out, "attempt", j->attempt);
 	add_text(out, "source", j->source);
 	add_text(out, "event", j->event);
-	add_summary(out, j->summary);
+	row_add_summary(out, j->summary);
 	add_int(out, "queued_ms", j->queued_ms);
 	add_int(out, "started_ms", j->started_ms);
 	add_int(out, "ended_ms", j->ended_ms);
@@ -72,6 +72,12 @@ void job_row_json(const struct job_row *j, struct buf *out)
 	if (j->trust != TRUST_FULL)
 		add_text(out, "forks", slice_of(job_trust_name(j->trust)));
 	add_text(out, "reason", j->reason);
+	if (j->state == JOB_DEBOUNCING)
+		add_int(out, "until_ms", j->until_ms);
+	if (j->heir && (j->state == JOB_SUPERSEDED || j->state == JOB_CANCELLED))
+		add_int(out, "heir", j->heir);
+	if (j->merged)
+		add_int(out, "deliveries", j->merged + 1);
 	add_int(out, "log_bytes", j->log_bytes);
 	add_int(out, "change", j->change);
 	buf_addc(out, '}');
@@ -95,7 +101,7 @@ void delivery_row_json(const struct delivery_row *d, struct buf *out)
 		add_int(out, "same_as", d->same_as);
 	if (d->root)
 		add_int(out, "root", d->root);
-	add_summary(out, d->summary);
+	row_add_summary(out, d->summary);
 	add_int(out, "change", d->change);
 	buf_addc(out, '}');
 }
@@ -116,6 +122,8 @@ enum db_rc row_job(struct db *db, int64_t id, struct buf *out, struct job_brief 
 		.queued_ms = column_int(row, 9), .started_ms = column_int(row, 10), .ended_ms = column_int(row, 11),
 		.exit_code = column_int(row, 12), .reason = column_slice(row, 13), .log_bytes = column_int(row, 14),
 		.change = sqlite3_column_int64(row, 15), .trust = (enum job_trust)sqlite3_column_int(row, 16),
+		.merged = sqlite3_column_int64(row, 17), .heir = sqlite3_column_int64(row, 18),
+		.until_ms = sqlite3_column_int64(row, 19),
 	};
 	job_row_json(&j, out);
 	if (brief)

@@ -14,6 +14,7 @@ struct job_row {                                /* texts are borrowed */
 	enum job_trust trust;
 	int attempt;
 	int64_t queued_ms, started_ms, ended_ms, exit_code, log_bytes, change;
+	int64_t merged, heir, until_ms;         /* deliveries beside its own; what it was replaced by; of one that debounces. 0: none */
 };
 struct delivery_row {
 	int64_t id;
@@ -37,3 +38,4 @@ enum db_rc row_delivery(struct db *db, int64_t id, struct buf *out);
 /* `,"name":` and the column's value: integers, or null. */
 void row_add_int(struct buf *out, const char *name, sqlite3_stmt *row, int column);
 void row_add_text(struct buf *out, const char *name, sqlite3_stmt *row, int column);
+void row_add_summary(struct buf *out, struct slice object);     /* the members of OBJECT, each with its comma */

@@ -16,6 +16,9 @@
  *             a job that has ended does not name it any more, and there is no foreign key.
  *   outbox    what the end of a job has still to cause. It is written with that end, and goes with the delivery that it
  *             becomes: so what follows from a job follows once.
+ *   debounce  the jobs in that state.
+ *   merged    (delivery, rule) whose job is that of a later delivery, which took it in. The newest is the job's own; so each
+ *             delivery has its one job in either table, and a job's are all of merged, then its own.
  *   schedule  a rule with cron; instant: the moments at which it fired (I10), floor_ms: those up to here are settled, too. */
 #include "store/schema.h"
 
@@ -103,6 +106,21 @@ static const char *const steps[] = {
 	/* 7: the beginning of its chain, where lists can see it */
 	"ALTER TABLE facet ADD COLUMN root INTEGER;"
 	"UPDATE facet SET root=d.root FROM delivery d WHERE d.id=facet.delivery AND d.root IS NOT NULL;",
+
+	/* 8: what a queue does with one job more. merge: what another job must have alike; latest_ms: due_ms moves no further. What
+	 * only jobs that debounce have stands apart: every other job would pay for the columns, and for the indexes more. */
+	"ALTER TABLE queue ADD COLUMN busy INTEGER NOT NULL DEFAULT 0 CHECK(busy BETWEEN 0 AND 3);"
+	"ALTER TABLE job ADD COLUMN merge TEXT;"
+	"ALTER TABLE job ADD COLUMN merged INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE job ADD COLUMN heir INTEGER;"
+	"CREATE TABLE debounce(job INTEGER PRIMARY KEY REFERENCES job, queue INTEGER NOT NULL, merge TEXT, due_ms INTEGER NOT NULL,"
+	" latest_ms INTEGER NOT NULL) STRICT;"
+	"CREATE INDEX debounce_slot ON debounce(queue, merge);"
+	"CREATE INDEX debounce_due ON debounce(due_ms);"
+	"CREATE TABLE merged(delivery INTEGER NOT NULL REFERENCES delivery, rule INTEGER NOT NULL REFERENCES rule,"
+	" job INTEGER NOT NULL REFERENCES job, PRIMARY KEY(delivery, rule)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX merged_job ON merged(job);"
+	"CREATE INDEX once_job ON once(job);",
 };
 
 int schema_version(void)

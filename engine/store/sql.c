@@ -1,5 +1,6 @@
 /* store/sql.c - the statements. Numbers of states stand as literals where an index depends on them: a partial index
- * serves only a statement that repeats its condition word for word. (2 queued, 3 awaiting_approval, 4 running, 5 succeeded: model/job.h;
+ * serves only a statement that repeats its condition word for word. (1 debouncing, 2 queued, 3 awaiting_approval, 4 running,
+ * 5 succeeded, 11 superseded: model/job.h;
  * held by the assertions below.) */
 #include "store/sql.h"
 
@@ -7,7 +8,8 @@
 
 #include "model/job.h"
 
-static_assert(JOB_QUEUED == 2 && JOB_AWAITING_APPROVAL == 3 && JOB_RUNNING == 4 && JOB_SUCCEEDED == 5, "the literals below");
+static_assert(JOB_DEBOUNCING == 1 && JOB_QUEUED == 2 && JOB_AWAITING_APPROVAL == 3 && JOB_RUNNING == 4 && JOB_SUCCEEDED == 5 &&
+	      JOB_SUPERSEDED == 11, "the literals below");
 
 static const char *const texts[SQL_COUNT] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -39,16 +41,56 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_ORIGINAL] = "SELECT coalesce((SELECT original FROM facet WHERE delivery=?1), ?1)",
 	[SQL_RULESET_USE] =
 		"INSERT INTO ruleset(sha, deliveries) VALUES(?1, 1) ON CONFLICT(sha) DO UPDATE SET deliveries=deliveries+1",
-	[SQL_QUEUE_FIND] = "SELECT id, lim, head FROM queue WHERE key=?1",
-	[SQL_QUEUE_ADD] = "INSERT INTO queue(key, lim, running, head) VALUES(?1, ?2, 0, ?3)",
-	[SQL_QUEUE_JOIN] = "UPDATE queue SET lim=?2, head=coalesce(head, ?3) WHERE id=?1",
+	[SQL_QUEUE_FIND] = "SELECT id, lim, head, busy, running FROM queue WHERE key=?1",
+	[SQL_QUEUE_ADD] = "INSERT INTO queue(key, lim, running, head, busy) VALUES(?1, ?2, 0, ?3, ?4)",
+	[SQL_QUEUE_JOIN] = "UPDATE queue SET lim=?2, head=coalesce(head, ?3), busy=?4 WHERE id=?1",
 	[SQL_JOB_ADD] =
 		"INSERT INTO job(id, delivery, rule, queue, state, attempt, timeout_ms, queued_ms, change, reason, ended_ms, trust,"
-		" residue) VALUES(?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+		" residue, merge) VALUES(?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
 	[SQL_ONCE_FIND] = "SELECT job FROM once WHERE rule=?1 AND key=?2 AND until_ms>?3",
 	[SQL_ONCE_SET] = "INSERT OR REPLACE INTO once(rule, key, job, until_ms) VALUES(?1, ?2, ?3, ?4)",
+	[SQL_ONCE_RELEASE] = "DELETE FROM once WHERE job=?1",
 	[SQL_FIRST_JOBS] =
-		"SELECT r.name, j.id, r.cell FROM job j JOIN rule r ON r.id=j.rule WHERE j.delivery=?1 AND j.rerun=0 ORDER BY j.id",
+		"SELECT r.name, j.id, r.cell FROM (SELECT id FROM job WHERE delivery=?1 AND rerun=0 UNION ALL"
+		" SELECT job FROM merged WHERE delivery=?1) mine CROSS JOIN job j ON j.id=mine.id JOIN rule r ON r.id=j.rule ORDER BY j.id",
+
+	[SQL_QUEUE_ROW] = "SELECT id, lim, head, busy, running FROM queue WHERE id=?1",
+	[SQL_QUEUE_ENTER] = "UPDATE queue SET head=min(coalesce(head, ?2), ?2) WHERE id=?1",
+	[SQL_QUEUE_REHEAD] = "UPDATE queue SET head=(SELECT id FROM job WHERE queue=?1 AND state=2 ORDER BY id LIMIT 1) WHERE id=?1",
+	[SQL_LIKE_DEBOUNCING] =
+		"SELECT d.job, d.latest_ms FROM debounce d CROSS JOIN job j ON j.id=d.job WHERE d.queue=?1 AND d.merge=?2 AND j.merged<?3"
+		" ORDER BY d.job DESC LIMIT 1",
+	/* these walk the slot's waiting jobs: few, where only the newest may wait, or as many as may run, where none may */
+	[SQL_LIKE_WAITING] =
+		"SELECT id FROM job WHERE queue=?1 AND state=2 AND attempt=0 AND merge=?2 AND merged<?3 ORDER BY id DESC LIMIT 1",
+	[SQL_WAITING_COUNT] = "SELECT count(*) FROM (SELECT 1 FROM job WHERE queue=?1 AND state=2 LIMIT ?2)",
+	[SQL_OTHERS_WAITING] = "SELECT id FROM job WHERE queue=?1 AND state=2 AND id<>?2 AND delivery<>?3 ORDER BY id",
+	[SQL_OTHERS_DEBOUNCING] = 
+		"SELECT d.job FROM debounce d CROSS JOIN job j ON j.id=d.job WHERE d.queue=?1 AND d.job<>?2 AND j.delivery<>?3 ORDER BY d.job",
+	/* these, what runs in all: as many as may */
+	[SQL_STAYING_COUNT] = "SELECT count(*) FROM job WHERE state=4 AND state<>5 AND queue=?1 AND wish IS NULL",
+	[SQL_STAYING] =
+		"SELECT id, attempt FROM job WHERE state=4 AND state<>5 AND queue=?1 AND wish IS NULL AND delivery<>?2 ORDER BY id LIMIT ?3",
+	[SQL_BEFORE_IT] =
+		"SELECT (SELECT id FROM job WHERE state=4 AND state<>5 AND queue=?1 ORDER BY id LIMIT 1),"
+		" (SELECT id FROM job WHERE queue=?1 AND state=2 ORDER BY id LIMIT 1)",
+	[SQL_LATEST_BOUND] = "SELECT min(latest_ms) FROM debounce WHERE queue=?1",
+	[SQL_MERGED_ADD] = "INSERT INTO merged(delivery, rule, job) SELECT delivery, rule, id FROM job WHERE id=?1",
+	[SQL_JOB_TAKE_IN] =
+		"UPDATE job SET delivery=?2, timeout_ms=?3, residue=?4, reason=?5, change=?6, merged=merged+1 WHERE id=?1",
+	[SQL_JOB_REPLACED] =
+		"UPDATE job SET state=11, ended_ms=?2, reason=?3, heir=?4, change=?5, queue=NULL, wish=NULL WHERE id=?1",
+	[SQL_JOB_STOP] = "UPDATE job SET wish=?2, heir=?3 WHERE id=?1",
+	[SQL_NEXT_DUE] = "SELECT due_ms FROM debounce ORDER BY due_ms LIMIT 1",
+	[SQL_DUE] =
+		"SELECT d.job, d.queue, j.delivery FROM debounce d CROSS JOIN job j ON j.id=d.job WHERE d.due_ms<=?1"
+		" ORDER BY d.due_ms, d.job LIMIT 1",
+	[SQL_JOB_ENTER] = "UPDATE job SET state=2, reason='', change=?2 WHERE id=?1",
+	[SQL_DEBOUNCE_ADD] = "INSERT INTO debounce(job, queue, merge, due_ms, latest_ms) VALUES(?1, ?2, ?3, ?4, ?5)",
+	[SQL_DEBOUNCE_MOVE] = "UPDATE debounce SET due_ms=?2 WHERE job=?1",
+	[SQL_DEBOUNCE_DROP] = "DELETE FROM debounce WHERE job=?1",
+	[SQL_MERGED_OF] =
+		"SELECT d.id, d.event_json FROM merged m CROSS JOIN delivery d ON d.id=m.delivery WHERE m.job=?1 ORDER BY m.delivery",
 
 	[SQL_READY] = "SELECT id, head FROM queue WHERE head IS NOT NULL AND running < lim ORDER BY head LIMIT 1",
 	[SQL_NEXT_IN_QUEUE] = "SELECT id FROM job WHERE queue=?1 AND state=2 AND id>?2 ORDER BY id LIMIT 1",
@@ -59,7 +101,7 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_QUEUE_TAKE] = "UPDATE queue SET running=running+1, head=?2 WHERE id=?1",
 	[SQL_CLAIM_ROW] =
 		"SELECT r.name, r.file, r.cell, d.ruleset, s.name, d.event_json, d.headers, d.received_ms, j.timeout_ms,"
-		" j.delivery, b.data, p.reason, j.trust, d.cause, j.residue, f.original"
+		" j.delivery, b.data, p.reason, j.trust, d.cause, j.residue, f.original, j.merged"
 		" FROM job j JOIN rule r ON r.id=j.rule JOIN delivery d ON d.id=j.delivery"
 		" JOIN source s ON s.id=d.source JOIN facet f ON f.delivery=d.id LEFT JOIN body b ON b.delivery=d.id"
 		" LEFT JOIN attempt p ON p.job=j.id AND p.n=?2-1 WHERE j.id=?1",
@@ -82,13 +124,21 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_OUTBOX_NEXT] = "SELECT id, kind, job, ordinal, name, data FROM outbox WHERE id>?1 ORDER BY id LIMIT 1",
 	[SQL_OUTBOX_DROP] = "DELETE FROM outbox WHERE id=?1",
 	[SQL_JOB_OUTPUTS] = "UPDATE job SET outputs=?2 WHERE id=?1",
-	/* the jobs of one delivery and rule, whatever their cells */
+	/* the jobs of one delivery and rule, whatever their cells, those that took it in among them */
 	[SQL_SIBLINGS] =
-		"SELECT j.id, r.cell, j.state, j.outputs FROM job j JOIN rule r ON r.id=j.rule WHERE j.delivery=?1 AND r.name=?2 AND"
-		" r.file=?3 ORDER BY j.id",
+		"SELECT j.id, r.cell, j.state, j.outputs FROM (SELECT id FROM job WHERE delivery=?1 UNION ALL"
+		" SELECT job FROM merged WHERE delivery=?1) mine CROSS JOIN job j ON j.id=mine.id JOIN rule r ON r.id=j.rule WHERE"
+		" r.name=?2 AND r.file=?3 ORDER BY j.id",
 	[SQL_OPEN_SIBLINGS] =
-		"SELECT count(*) FROM job j JOIN rule r ON r.id=j.rule, (SELECT j.delivery, r.name, r.file FROM job j JOIN rule r"
-		" ON r.id=j.rule WHERE j.id=?1) me WHERE j.delivery=me.delivery AND r.name=me.name AND r.file=me.file AND j.state<=4",
+		"SELECT (SELECT count(*) FROM job j JOIN rule r ON r.id=j.rule WHERE j.delivery=me.delivery AND r.name=me.name AND"
+		" r.file=me.file AND j.state<=4) + (SELECT count(*) FROM merged m CROSS JOIN job j ON j.id=m.job JOIN rule r ON r.id=m.rule"
+		" WHERE m.delivery=me.delivery AND r.name=me.name AND r.file=me.file AND j.state<=4)"
+		" FROM (SELECT j.delivery, r.name, r.file FROM job j JOIN rule r ON r.id=j.rule WHERE j.id=?1) me",
+	/* of each delivery that job ?1 took in and that has a job of this rule of its own, too: that job */
+	[SQL_SPEAKERS] =
+		"SELECT max(j.id) FROM merged m CROSS JOIN rule me ON me.id=m.rule CROSS JOIN job j ON j.delivery=m.delivery"
+		" JOIN rule r ON r.id=j.rule WHERE m.job=?1 AND r.name=me.name AND r.file=me.file GROUP BY m.delivery HAVING max(j.id)>?2"
+		" ORDER BY 1 LIMIT 1",
 	[SQL_EFFECT_ROW] =
 		"SELECT r.name, r.file, r.cell, j.state, j.attempt, j.exit_code, j.reason, j.outputs, j.delivery, d.event_json, d.cause,"
 		" coalesce(d.root, d.id), j.trust"
@@ -109,18 +159,22 @@ static const char *const texts[SQL_COUNT] = {
 
 	[SQL_JOB_ROW] =
 		"SELECT j.delivery, r.name, r.file, r.cell, j.state, j.attempt, s.name, d.event, d.summary, j.queued_ms,"
-		" j.started_ms, j.ended_ms, j.exit_code, j.reason, j.log_bytes, j.change, j.trust FROM job j"
+		" j.started_ms, j.ended_ms, j.exit_code, j.reason, j.log_bytes, j.change, j.trust, j.merged, j.heir,"
+		" iif(j.state=1, (SELECT due_ms FROM debounce WHERE job=j.id), NULL) FROM job j"
 		" JOIN rule r ON r.id=j.rule JOIN delivery d ON d.id=j.delivery JOIN source s ON s.id=d.source WHERE j.id=?1",
 	[SQL_JOB_RULESET] = "SELECT d.ruleset, j.outputs FROM job j JOIN delivery d ON d.id=j.delivery WHERE j.id=?1",
 	[SQL_DELIVERY_ROW] =
 		"SELECT s.name, d.provider, d.key, d.event, d.action, d.received_ms, d.bytes,"
-		" (SELECT count(*) FROM job j WHERE j.delivery=d.id AND j.rerun=0), d.summary, d.change, f.replay_of, f.same_as,"
-		" f.root"
+		" (SELECT count(*) FROM job j WHERE j.delivery=d.id AND j.rerun=0) + (SELECT count(*) FROM merged WHERE delivery=d.id),"
+		" d.summary, d.change, f.replay_of, f.same_as, f.root"
 		" FROM delivery d JOIN source s ON s.id=d.source JOIN facet f ON f.delivery=d.id WHERE d.id=?1",
 	[SQL_DELIVERY_WIDE] =
 		"SELECT headers, event_json, why, ruleset, query, secret, notes, EXISTS(SELECT 1 FROM body WHERE delivery=?1), cause"
 		" FROM delivery WHERE id=?1",
-	[SQL_DELIVERY_JOBS] = "SELECT id FROM job WHERE delivery=?1 ORDER BY id",
+	[SQL_DELIVERY_JOBS] = "SELECT id FROM job WHERE delivery=?1 UNION ALL SELECT job FROM merged WHERE delivery=?1 ORDER BY 1",
+	[SQL_JOB_BATCH] =
+		"SELECT d.id, d.key, d.event, d.action, d.received_ms, d.summary FROM (SELECT delivery FROM merged WHERE job=?1 UNION ALL"
+		" SELECT delivery FROM job WHERE id=?1) mine CROSS JOIN delivery d ON d.id=mine.delivery ORDER BY d.id",
 	[SQL_ATTEMPTS] =
 		"SELECT n, started_ms, ended_ms, state, exit_code, reason, log_bytes, confinement FROM attempt WHERE job=?1"
 		" ORDER BY n",
@@ -158,14 +212,17 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_JOB_CHANGES] = "SELECT change, id FROM job WHERE change>?1 ORDER BY change LIMIT ?2",
 	[SQL_DELIVERY_CHANGES] = "SELECT change, id FROM delivery WHERE change>?1 ORDER BY change LIMIT ?2",
 	[SQL_COUNT_STATE] = "SELECT count(*) FROM job WHERE state=?1 AND state<>5",
-	[SQL_RUNNING] = "SELECT j.id, j.attempt, r.name, j.wish IS NOT NULL FROM job j JOIN rule r ON r.id=j.rule"
+	[SQL_RUNNING] = "SELECT j.id, j.attempt, r.name, j.wish FROM job j JOIN rule r ON r.id=j.rule"
 		" WHERE j.state=4 AND j.state<>5 ORDER BY j.id",
 	[SQL_BYTES] = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
 
 	[SQL_OLD_JOBS] = "SELECT id, state, queued_ms, ended_ms FROM job WHERE id>?1 ORDER BY id LIMIT ?2",
 	[SQL_OLD_DELIVERIES] = "SELECT id, received_ms FROM delivery WHERE id>?1 ORDER BY id LIMIT ?2",
 	[SQL_OLD_BODIES] = "SELECT delivery, length(data) FROM body WHERE delivery>?1 ORDER BY delivery LIMIT ?2",
-	[SQL_JOB_DELIVERY] = "SELECT d.id, d.received_ms FROM job j JOIN delivery d ON d.id=j.delivery WHERE j.id=?1",
+	[SQL_JOB_DELIVERIES] =
+		"SELECT d.id, d.received_ms FROM (SELECT delivery FROM job WHERE id=?1 UNION ALL SELECT delivery FROM merged WHERE job=?1) mine"
+		" CROSS JOIN delivery d ON d.id=mine.delivery",
+	[SQL_MERGED_DROP] = "DELETE FROM merged WHERE job=?1",
 	[SQL_ATTEMPT_NUMBERS] = "SELECT n FROM attempt WHERE job=?1 ORDER BY n",
 	[SQL_ATTEMPTS_DROP] = "DELETE FROM attempt WHERE job=?1",
 	[SQL_JOB_DROP] = "DELETE FROM job WHERE id=?1",
@@ -176,9 +233,13 @@ static const char *const texts[SQL_COUNT] = {
 		"UPDATE ruleset SET deliveries=deliveries-1 WHERE sha=(SELECT ruleset FROM delivery WHERE id=?1)",
 	[SQL_RULESET_DROP] = "DELETE FROM ruleset WHERE deliveries=0 AND sha=(SELECT ruleset FROM delivery WHERE id=?1)",
 	[SQL_DELIVERY_DROP] = "DELETE FROM delivery WHERE id=?1",
-	[SQL_HAS_JOBS] = "SELECT 1 FROM job WHERE delivery=?1 LIMIT 1",
-	[SQL_HAS_OPEN_JOBS] = "SELECT 1 FROM job WHERE delivery=?1 AND state<=4 LIMIT 1",
-	[SQL_IDLE_QUEUES] = "SELECT id, running=0 AND head IS NULL FROM queue WHERE id>?1 ORDER BY id LIMIT ?2",
+	[SQL_HAS_JOBS] = "SELECT 1 FROM job WHERE delivery=?1 UNION ALL SELECT 1 FROM merged WHERE delivery=?1 LIMIT 1",
+	[SQL_HAS_OPEN_JOBS] =
+		"SELECT 1 FROM job WHERE delivery=?1 AND state<=4 UNION ALL"
+		" SELECT 1 FROM merged m JOIN job j ON j.id=m.job WHERE m.delivery=?1 AND j.state<=4 LIMIT 1",
+	[SQL_IDLE_QUEUES] =
+		"SELECT id, running=0 AND head IS NULL AND NOT EXISTS(SELECT 1 FROM debounce d WHERE d.queue=queue.id) FROM queue"
+		" WHERE id>?1 ORDER BY id LIMIT ?2",
 	[SQL_OLD_APPROVALS] = "SELECT id, queued_ms FROM job WHERE state=3 AND state<>5 AND id>?1 ORDER BY id LIMIT ?2",
 	[SQL_ONCE_FORGET] =
 		"DELETE FROM once WHERE (rule, key) IN (SELECT rule, key FROM once WHERE until_ms<=?1 LIMIT ?2)",

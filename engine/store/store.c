@@ -15,6 +15,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -42,8 +43,8 @@
 #define LOCK_RETRY_MS 20
 #define CONFINEMENT_MAX 256
 
-enum errand_kind { DO_SUBMIT, DO_FINISH, DO_CANCEL, DO_STARTED, DO_EFFECT_DONE, DO_ARM, DO_PRUNE,     /* in the transaction */
-		   DO_JOBS_MAX, DO_LISTEN, DO_RECOVER_DONE, DO_WATCH,           /* the writer's own state */
+enum errand_kind { DO_SUBMIT, DO_FINISH, DO_CANCEL, DO_STARTED, DO_EFFECT_DONE, DO_ARM, DO_PRUNE, DO_DUE,     /* in the transaction */
+		   DO_JOBS_MAX, DO_LISTEN, DO_RECOVER_DONE, DO_WATCH, DO_ON_STOP,       /* the writer's own state */
 		   DO_READ, DO_RECOVER,                                         /* the reader's */
 		   DO_STOP };
 
@@ -81,8 +82,9 @@ struct store {
 
 	/* the writing thread's */
 	struct writer writer;
-	struct watcher *watchers;
+	struct watcher *watchers, on_stop;      /* on_stop.to: NULL where nobody wants to know */
 	size_t n_watchers;
+	int is_due_taken;               /* an errand is under way for those whose debounce is over */
 	int wal_pages, wal_done;        /* pages in the log; how many of them are in the database too */
 	int is_ending;
 	int n_effects;                  /* posted, and not done */
@@ -92,6 +94,13 @@ struct store {
 	/* the reading thread's */
 	struct db reader;
 };
+
+static struct errand *errand(enum errand_kind kind)
+{
+	struct errand *e = xcalloc(1, sizeof *e);
+	e->kind = kind;
+	return e;
+}
 
 static void broke(struct store *s, const char *doing)
 {
@@ -168,10 +177,12 @@ static enum db_rc perform(struct store *s, struct errand *e)
 	case DO_PRUNE:                          /* a batch of its own: what is refused undoes all of it */
 		rc = prune_piece(w, &e->prune.state);
 		return rc == DB_REFUSED ? DB_FULL : rc;
+	case DO_DUE: return write_due(w);
 	case DO_JOBS_MAX:
 	case DO_LISTEN:
 	case DO_RECOVER_DONE:
 	case DO_WATCH:
+	case DO_ON_STOP:
 	case DO_STOP: return DB_OK;             /* note() has done it; here they are a turn in which jobs may be claimed */
 	case DO_READ:
 	case DO_RECOVER: break;
@@ -195,6 +206,8 @@ static void note(struct store *s, const struct errand *e)
 		s->watchers = xrealloc(s->watchers, (s->n_watchers + 1) * sizeof *s->watchers);
 		s->watchers[s->n_watchers++] = (struct watcher){ e->watch.to, e->watch.deliver };
 	}
+	if (e->kind == DO_ON_STOP)
+		s->on_stop = (struct watcher){ e->watch.to, e->watch.deliver };
 	if (e->kind == DO_STOP)
 		s->is_ending = 1;
 }
@@ -216,10 +229,12 @@ static void mark_unknown(struct errand *e)
 	case DO_PRUNE: e->prune.state.phase = PRUNE_DONE; e->prune.state.n_gone = 0; break;
 	case DO_EFFECT_DONE:
 	case DO_STARTED:
+	case DO_DUE:
 	case DO_JOBS_MAX:
 	case DO_LISTEN:
 	case DO_RECOVER_DONE:
 	case DO_WATCH:
+	case DO_ON_STOP:
 	case DO_READ:
 	case DO_RECOVER:
 	case DO_STOP: break;
@@ -283,11 +298,13 @@ static void settle(struct store *s, struct errand *e, struct mail_list *pending)
 		}
 		prune_fini(&e->prune.state);
 		break;
+	case DO_DUE: s->is_due_taken = 0; break;
 	case DO_STARTED:
 	case DO_JOBS_MAX:
 	case DO_LISTEN:
 	case DO_RECOVER_DONE:
 	case DO_WATCH:
+	case DO_ON_STOP:
 	case DO_READ:
 	case DO_RECOVER:
 	case DO_STOP: break;
@@ -353,6 +370,17 @@ static void post_notice(struct store *s, struct notice *n)
 	notice_unref(n);
 }
 
+static void post_stops(struct store *s)
+{
+	for (size_t i = 0; i < s->writer.n_stopping && s->on_stop.to; i++) {
+		const struct stopping *t = &s->writer.stopping[i];
+		struct stop *m = xcalloc(1, sizeof *m);
+		*m = (struct stop){ .mail.deliver = s->on_stop.deliver, .job = t->job, .attempt = t->attempt };
+		memcpy(m->reason, t->reason, sizeof t->reason);
+		mailbox_post(s->on_stop.to, &m->mail);
+	}
+}
+
 /* As many as may be under way. */
 static void post_effects(struct store *s)
 {
@@ -395,7 +423,7 @@ static void take_batch(struct store *s, struct mail_list *pending, struct mail_l
 /* What nobody would send again. */
 static int is_ours(const struct errand *e)
 {
-	return e->kind == DO_FINISH || e->kind == DO_ARM || e->kind == DO_EFFECT_DONE ||
+	return e->kind == DO_FINISH || e->kind == DO_ARM || e->kind == DO_EFFECT_DONE || e->kind == DO_DUE ||
 	       (e->kind == DO_SUBMIT && (e->submit->effect || e->submit->cron_rule));
 }
 
@@ -433,6 +461,7 @@ static void commit_batch(struct store *s, struct mail_list *batch, struct mail_l
 		struct notice *notice = make_notice(s);
 		make_claims(s, &claims);
 		mailbox_post_all(s->claims, &claims);
+		post_stops(s);
 		settle_all(s, batch, pending);
 		post_notice(s, notice);
 		post_effects(s);
@@ -456,16 +485,54 @@ static void refuse_batch(struct store *s, struct mail_list *batch, struct mail_l
 	settle_all(s, batch, pending);
 }
 
+/* ---- the writer: debounces ---- */
+
+/* For how long none is over; -1: for ever. */
+static int64_t until_due_ms(const struct store *s)
+{
+	const struct writer *w = &s->writer;
+
+	if (w->due_ms == INT64_MAX || !w->may_claim || s->is_due_taken || s->is_ending)
+		return -1;
+	int64_t left = w->due_ms - wall_ms();
+	return left > 0 ? left : 0;
+}
+
+static void take_due(struct store *s, struct mail_list *pending)
+{
+	if (until_due_ms(s) != 0 || store_is_broken(s))
+		return;
+	struct errand *e = errand(DO_DUE);
+	s->is_due_taken = 1;
+	STAILQ_INSERT_HEAD(pending, &e->mail, next);
+}
+
+static void look_for_due(struct store *s)
+{
+	if (s->writer.is_due_stale && !store_is_broken(s) && write_next_due(&s->writer) != DB_OK)
+		broke(s, "debounces");
+}
+
 /* ---- the threads ---- */
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
 
 /* How long the writing thread may sleep: for good, unless something is left to do. */
 static int patience_ms(const struct store *s)
 {
-	int64_t until_later = s->later_ms - mono_ms();
+	int64_t until_later = s->later_ms - mono_ms(), ms = -1;
 
 	if (!STAILQ_EMPTY(&s->later))
-		return until_later > 0 ? (int)until_later : 0;
-	return has_log(s) && !atomic_load_explicit(&s->is_broken, memory_order_acquire) ? WAL_IDLE_MS : -1;
+		ms = until_later > 0 ? until_later : 0;
+	if (atomic_load_explicit(&s->is_broken, memory_order_acquire))
+		return (int)ms;
+	if (has_log(s) && ms < 0)
+		ms = WAL_IDLE_MS;
+	ms = sooner(ms, until_due_ms(s));
+	return ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
 static void wait_for_mail(struct mailbox *mb, int timeout_ms)
@@ -486,6 +553,7 @@ static void *write_thread(void *arg)
 		mailbox_take(s->to_writer, &more);
 		STAILQ_CONCAT(&pending, &more);
 		take_later(s, &pending);
+		take_due(s, &pending);
 		if (STAILQ_EMPTY(&pending)) {
 			if (has_log(s) && !store_is_broken(s))
 				checkpoint(s);
@@ -496,6 +564,7 @@ static void *write_thread(void *arg)
 			refuse_batch(s, &batch, &pending);
 		else
 			commit_batch(s, &batch, &pending);
+		look_for_due(s);
 		if (log_is_long(s) && !store_is_broken(s))
 			checkpoint(s);
 	}
@@ -633,13 +702,6 @@ int store_open(const struct store_options *o, struct store **out, struct err *e)
 	return 0;
 }
 
-static struct errand *errand(enum errand_kind kind)
-{
-	struct errand *e = xcalloc(1, sizeof *e);
-	e->kind = kind;
-	return e;
-}
-
 void store_close(struct store *s)
 {
 	if (!s)
@@ -733,6 +795,14 @@ void store_watch(struct store *s, struct mailbox *to, void (*deliver)(struct mai
 	post_write(s, e);
 }
 
+void store_on_stop(struct store *s, struct mailbox *to, void (*deliver)(struct mail *m, void *arg))
+{
+	struct errand *e = errand(DO_ON_STOP);
+	e->watch.to = to;
+	e->watch.deliver = deliver;
+	post_write(s, e);
+}
+
 void store_prune(struct store *s, const struct keep *k, void (*on_gone)(int64_t job, int attempt, void *arg), void *arg)
 {
 	struct errand *e = errand(DO_PRUNE);
@@ -811,6 +881,9 @@ void claim_free(struct claim *c)
 			  c->cause_json, c->residue_json };
 	for (size_t i = 0; i < COUNT(texts); i++)
 		free(texts[i]);
+	for (size_t i = 0; i < c->n_merged && c->merged; i++)
+		free(c->merged[i].event_json);
+	free(c->merged);
 	buf_fini(&c->body);
 	free(c);
 }

@@ -45,8 +45,10 @@ struct submit_job {
 	char *residue_json;             /* owned; NULL: nothing. Conditions that the job decides (rules/residue.h) */
 	enum job_trust trust;           /* TRUST_ASKED: it waits for an approval, in no queue */
 	int64_t job;                    /* out, like what follows */
-	enum job_state state;           /* of its beginning: queued, awaiting_approval, skipped */
-	char reason[256];               /* why it is not queued */
+	int is_merged;                  /* 1: JOB was there before, and takes this delivery in */
+	enum job_state state;           /* of its beginning: queued, debouncing, awaiting_approval, skipped */
+	int64_t until_ms;               /* debouncing: until then */
+	char reason[256];               /* why it is not queued, or what it was merged into */
 };
 struct submit {
 	struct mail mail;
@@ -102,6 +104,8 @@ struct claim {
 	enum job_trust trust;
 	char *residue_json;             /* "" for nothing */
 	char *reason;                   /* why a second attempt, "" for the first */
+	struct merged { int64_t delivery; char *event_json; } *merged;          /* those it took in before its own, oldest first */
+	size_t n_merged;
 };
 void claim_free(struct claim *c);
 
@@ -134,12 +138,21 @@ struct cancel {
 };
 void store_cancel(struct store *s, struct cancel *r);
 
+/* An attempt that a newer job of its queue is to stop (QUEUE_CANCEL): the wish is recorded, the runner is to be told. */
+struct stop {
+	struct mail mail;
+	int64_t job;
+	int attempt;
+	char reason[256];
+};
+void store_on_stop(struct store *s, struct mailbox *to, void (*deliver)(struct mail *m, void *arg));    /* before traffic; owned by DELIVER */
+
 /* The attempt started: pid's owner told us the confinement in force. No reply. */
 void store_started(struct store *s, int64_t job, int attempt, const char *confinement);
 
 /* ---- recovery: once, at start, before any claim ---- */
-struct running { int64_t job; int attempt; char *rule; int is_cancelled; };     /* 1: a cancel is recorded; tell the runner again */
-/* Synchronous, for the start only. *out: owned array of attempts that the database holds for running; free each rule. */
+struct running { int64_t job; int attempt; char *rule, *wish; };        /* wish: why it is to end; tell the runner again. NULL: it is not */
+/* Synchronous, for the start only. *out: owned array of attempts that the database holds for running; free each rule and wish. */
 int store_recover(struct store *s, struct running **out, size_t *n, struct err *e) MUST_USE;
 void store_recover_done(struct store *s);       /* from here on jobs are claimed */
 

@@ -40,7 +40,7 @@ int writer_open(struct writer *w, const char *path, int jobs_max, struct err *e)
 		return -1;
 	if (schema_migrate(&w->db, e) < 0)
 		goto failed;
-	if (read_meta(w) != DB_ROW) {
+	if (read_meta(w) != DB_ROW || write_next_due(w) != DB_OK) {
 		err_set(e, ERR_IO, "database %s: %s", path, w->db.error);
 		goto failed;
 	}
@@ -55,6 +55,7 @@ void writer_close(struct writer *w)
 	db_close(&w->db);
 	free(w->touched);
 	free(w->claimed);
+	free(w->stopping);
 	free(w->fresh);
 }
 
@@ -62,7 +63,7 @@ void writer_close(struct writer *w)
 
 static void forget(struct writer *w)
 {
-	w->n_touched = w->n_claimed = w->n_fresh = 0;
+	w->n_touched = w->n_claimed = w->n_stopping = w->n_fresh = 0;
 }
 
 enum db_rc write_begin(struct writer *w)
@@ -81,6 +82,12 @@ enum db_rc write_rollback(struct writer *w)
 	return db_run0(&w->db, SQL_ROLLBACK);
 }
 
+static int claims_in_order(const void *a, const void *b)
+{
+	int64_t x = ((const struct claimed *)a)->job, y = ((const struct claimed *)b)->job;
+	return x < y ? -1 : x > y;
+}
+
 enum db_rc write_commit(struct writer *w)
 {
 	const struct tally *t = &w->now, *d = &w->durable;
@@ -91,9 +98,12 @@ enum db_rc write_commit(struct writer *w)
 							 INT(t->deliveries), INT(t->body_bytes)));
 	if (rc == DB_OK)
 		rc = db_run0(&w->db, SQL_COMMIT);
-	if (rc == DB_OK)
-		w->durable = w->now;
-	return rc;
+	if (rc != DB_OK)
+		return rc;
+	w->durable = w->now;
+	if (w->n_claimed > 1)           /* some may have been claimed between two requests: claim_from_submit */
+		qsort(w->claimed, w->n_claimed, sizeof *w->claimed, claims_in_order);
+	return DB_OK;
 }
 
 static enum db_rc open_request(struct writer *w)
@@ -101,6 +111,8 @@ static enum db_rc open_request(struct writer *w)
 	w->mark = w->now;
 	w->mark_touched = w->n_touched;
 	w->mark_fresh = w->n_fresh;
+	w->mark_claimed = w->n_claimed;
+	w->mark_stopping = w->n_stopping;
 	return w->is_careful ? db_run0(&w->db, SQL_SAVE) : DB_OK;
 }
 
@@ -115,6 +127,8 @@ static enum db_rc close_request(struct writer *w, enum db_rc rc)
 		w->now = w->mark;
 		w->n_touched = w->mark_touched;
 		w->n_fresh = w->mark_fresh;
+		w->n_claimed = w->mark_claimed;
+		w->n_stopping = w->mark_stopping;
 		done = db_run0(&w->db, SQL_UNDO);
 		if (done != DB_OK)
 			return DB_BROKEN;
@@ -124,7 +138,7 @@ static enum db_rc close_request(struct writer *w, enum db_rc rc)
 }
 
 /* A statement that must find the row it names: our own bookkeeping said it is there. */
-static enum db_rc must_change_one(struct writer *w, enum db_rc rc)
+enum db_rc write_one(struct writer *w, enum db_rc rc)
 {
 	if (rc == DB_OK && sqlite3_changes(w->db.handle) != 1) {
 		memcpy(w->db.error, "a row is missing", sizeof "a row is missing");
@@ -155,7 +169,7 @@ static struct fresh *find_fresh(const struct writer *w, int64_t job)
 	return bsearch(&job, w->fresh, w->n_fresh, sizeof *w->fresh, by_job);
 }
 
-static int64_t touch(struct writer *w, struct touched t)
+int64_t write_touch(struct writer *w, struct touched t)
 {
 	struct fresh *f = t.job ? find_fresh(w, t.job) : NULL;
 
@@ -165,6 +179,31 @@ static int64_t touch(struct writer *w, struct touched t)
 	w->touched = grow(w->touched, w->n_touched, &w->cap_touched, sizeof *w->touched);
 	w->touched[w->n_touched++] = t;
 	return t.change;
+}
+
+void write_stop(struct writer *w, int64_t job, int attempt, const char *why)
+{
+	w->stopping = grow(w->stopping, w->n_stopping, &w->cap_stopping, sizeof *w->stopping);
+	struct stopping *t = &w->stopping[w->n_stopping++];
+	*t = (struct stopping){ .job = job, .attempt = attempt };
+	snprintf(t->reason, sizeof t->reason, "%s", why);
+}
+
+enum db_rc write_job_row(struct writer *w, const struct newcomer *n)
+{
+	const struct submit *r = n->from;
+	const struct submit_job *j = &r->jobs[n->index];
+	struct db_value ended = job_state_is_final(j->state) ? INT(w->now_ms) : NOTHING;
+
+	assert(j->job == w->now.last_job + 1);
+	w->now.last_job++;
+	w->fresh = grow(w->fresh, w->n_fresh, &w->cap_fresh, sizeof *w->fresh);
+	int64_t change = write_touch(w, (struct touched){ .job = j->job });
+	w->fresh[w->n_fresh++] = (struct fresh){ .job = j->job, .from = n->from, .index = n->index, .change = change };
+	return db_run(&w->db, SQL_JOB_ADD,
+		      VALUES(INT(j->job), INT(r->delivery), INT(n->rule), INT_OR_NULL(n->queue), INT(j->state), INT(j->timeout_ms),
+			     INT(w->now_ms), INT(change), TEXT(j->reason), ended, INT(j->trust),
+			     TEXT(j->residue_json ? j->residue_json : ""), n->merge ? TEXT(n->merge) : NOTHING));
 }
 
 /* ---- submit ---- */
@@ -182,37 +221,14 @@ static enum db_rc find_or_add(struct writer *w, enum sql find, enum sql add, con
 	return rc == DB_OK ? DB_ROW : rc;
 }
 
-static enum db_rc join_queue(struct writer *w, const struct submit_job *j, int64_t job, int64_t *queue)
-{
-	sqlite3_stmt *row;
-	enum db_rc rc = db_first(&w->db, SQL_QUEUE_FIND, VALUES(TEXT(j->queue)), &row);
-
-	assert(j->policy.limit >= 1 && j->policy.limit <= QUEUE_LIMIT_MAX);
-	if (rc == DB_OK) {
-		rc = db_run(&w->db, SQL_QUEUE_ADD, VALUES(TEXT(j->queue), INT(j->policy.limit), INT(job)));
-		*queue = sqlite3_last_insert_rowid(w->db.handle);
-		return rc;
-	}
-	if (rc != DB_ROW)
-		return rc;
-	*queue = sqlite3_column_int64(row, 0);
-	int same = sqlite3_column_int(row, 1) == j->policy.limit && sqlite3_column_type(row, 2) != SQLITE_NULL;
-	db_end(row);
-	if (same)
-		return DB_OK;
-	return db_run(&w->db, SQL_QUEUE_JOIN, VALUES(INT(*queue), INT(j->policy.limit), INT(job)));
-}
-
-/* The first of its key is written down; a later one is not to run, and its reason names the first. */
-static enum db_rc decide_once(struct writer *w, struct submit_job *j, int64_t rule)
+/* A later one of its key is not to run, and its reason names the first. */
+static enum db_rc find_once(struct writer *w, struct submit_job *j, int64_t rule)
 {
 	int64_t first;
 
 	if (!j->once_key)
 		return DB_OK;
 	enum db_rc rc = db_int(&w->db, SQL_ONCE_FIND, VALUES(INT(rule), TEXT(j->once_key), INT(w->now_ms)), &first);
-	if (rc == DB_OK)
-		return db_run(&w->db, SQL_ONCE_SET, VALUES(INT(rule), TEXT(j->once_key), INT(j->job), INT(w->now_ms + j->once_within_ms)));
 	if (rc != DB_ROW)
 		return rc;
 	j->state = JOB_SKIPPED;
@@ -220,46 +236,40 @@ static enum db_rc decide_once(struct writer *w, struct submit_job *j, int64_t ru
 	return DB_OK;
 }
 
-/* What becomes of a new job: it is queued, unless `once` or its trust says otherwise. */
-static enum db_rc decide(struct writer *w, struct submit_job *j, int64_t rule)
+/* What becomes of a new job: it goes to its queue, unless `once` or its trust says otherwise. */
+static enum db_rc place_job(struct writer *w, struct newcomer *n)
 {
-	j->state = JOB_QUEUED;
-	j->reason[0] = '\0';
-	enum db_rc rc = decide_once(w, j, rule);
-	if (j->state != JOB_QUEUED || j->trust != TRUST_ASKED)
-		return rc;
+	struct submit_job *j = &n->from->jobs[n->index];
+	enum db_rc rc = find_once(w, j, n->rule);
+
+	if (rc != DB_OK || j->state != JOB_QUEUED)
+		return rc == DB_OK ? write_job_row(w, n) : rc;
+	if (j->trust != TRUST_ASKED)
+		return queue_arrive(w, n);
 	j->state = JOB_AWAITING_APPROVAL;
 	snprintf(j->reason, sizeof j->reason, "the request is from a fork, or may be: it waits for an approval, %lld hours at most",
 		 JOB_APPROVAL_MS / 3600000);
-	return rc;
+	return write_job_row(w, n);
 }
 
-static enum db_rc add_job(struct writer *w, struct submit *r, int index)
+static enum db_rc add_job(struct writer *w, struct submit *r, int index, int64_t source)
 {
 	struct submit_job *j = &r->jobs[index];
-	int64_t rule, queue, job = ++w->now.last_job;
-	struct db_value slot = NOTHING, ended = NOTHING;
+	struct newcomer n = { .from = r, .index = index, .source = source };
 	enum db_rc rc = find_or_add(w, SQL_RULE_FIND, SQL_RULE_ADD,
-				    VALUES(TEXT(j->rule), TEXT(j->file), TEXT(j->cell ? j->cell : "")), &rule);
+				    VALUES(TEXT(j->rule), TEXT(j->file), TEXT(j->cell ? j->cell : "")), &n.rule);
 
 	if (rc != DB_ROW)
 		return rc;
-	j->job = job;
-	rc = decide(w, j, rule);
-	if (rc == DB_OK && j->state == JOB_QUEUED) {
-		rc = join_queue(w, j, job, &queue);
-		slot = INT(queue);
-	}
-	if (rc != DB_OK)
+	j->job = w->now.last_job + 1;
+	j->is_merged = 0;
+	j->state = JOB_QUEUED;
+	j->until_ms = 0;
+	j->reason[0] = '\0';
+	rc = place_job(w, &n);
+	if (rc != DB_OK || !j->once_key || j->state == JOB_SKIPPED)
 		return rc;
-	if (job_state_is_final(j->state))
-		ended = INT(w->now_ms);
-	w->fresh = grow(w->fresh, w->n_fresh, &w->cap_fresh, sizeof *w->fresh);
-	int64_t change = touch(w, (struct touched){ .job = job });
-	w->fresh[w->n_fresh++] = (struct fresh){ .job = job, .from = r, .index = index, .change = change };
-	return db_run(&w->db, SQL_JOB_ADD,
-		      VALUES(INT(job), INT(r->delivery), INT(rule), slot, INT(j->state), INT(j->timeout_ms), INT(w->now_ms),
-			     INT(change), TEXT(j->reason), ended, INT(j->trust), TEXT(j->residue_json ? j->residue_json : "")));
+	return db_run(&w->db, SQL_ONCE_SET, VALUES(INT(n.rule), TEXT(j->once_key), INT(j->job), INT(w->now_ms + j->once_within_ms)));
 }
 
 static enum db_rc first_jobs(struct writer *w, struct submit *r)
@@ -323,7 +333,7 @@ static enum db_rc submit_rows(struct writer *w, struct submit *r)
 	if (rc != DB_ROW)
 		return rc;
 	r->delivery = ++w->now.last_delivery;
-	int64_t change = touch(w, (struct touched){ .delivery = r->delivery, .from = r });
+	int64_t change = write_touch(w, (struct touched){ .delivery = r->delivery, .from = r });
 	rc = db_run(&w->db, SQL_DELIVERY_ADD,
 		    VALUES(INT(r->delivery), INT(source), TEXT(r->key), TEXT(r->provider), TEXT(r->event), TEXT(r->action),
 			   INT(r->received_ms), INT((int64_t)r->body.len), INT(change), TEXT(r->summary_json), TEXT(r->ruleset),
@@ -344,7 +354,7 @@ static enum db_rc submit_rows(struct writer *w, struct submit *r)
 	if (rc == DB_OK)
 		rc = db_run(&w->db, SQL_BODY_ADD, VALUES(INT(r->delivery), BLOB(buf_slice(&r->body))));
 	for (int i = 0; i < r->n_jobs && rc == DB_OK; i++)
-		rc = add_job(w, r, i);
+		rc = add_job(w, r, i, source);
 	if (rc == DB_OK)
 		rc = chain_note_born(w, r);
 	w->now.deliveries++;
@@ -402,7 +412,7 @@ static enum db_rc job_holder(struct writer *w, int64_t job, struct holder *out)
 
 static enum db_rc end_attempt(struct writer *w, const struct job_result *res)
 {
-	return must_change_one(w, db_run(&w->db, SQL_ATTEMPT_END,
+	return write_one(w, db_run(&w->db, SQL_ATTEMPT_END,
 					 VALUES(INT(res->job), INT(res->attempt), INT(res->state), INT(w->now_ms),
 						INT(res->exit_code), TEXT(res->reason), INT(res->log_bytes))));
 }
@@ -413,15 +423,15 @@ static enum db_rc end_job(struct writer *w, const struct job_result *res, const 
 
 	if (rc != DB_OK)
 		return rc;
-	int64_t change = touch(w, (struct touched){ .job = res->job, .attempt = res->attempt, .attempt_ended = 1,
+	int64_t change = write_touch(w, (struct touched){ .job = res->job, .attempt = res->attempt, .attempt_ended = 1,
 						    .log_bytes = res->log_bytes });
 	rc = db_run(&w->db, SQL_JOB_END, VALUES(INT(res->job), INT(res->state), INT(w->now_ms), INT(res->exit_code),
 						TEXT(res->reason), INT(res->log_bytes), INT(change)));
-	rc = must_change_one(w, rc);
+	rc = write_one(w, rc);
 	if (rc != DB_OK)
 		return rc;
 	w->now.running--;
-	rc = must_change_one(w, db_run(&w->db, SQL_QUEUE_LEAVE, VALUES(INT(h->queue))));
+	rc = write_one(w, db_run(&w->db, SQL_QUEUE_LEAVE, VALUES(INT(h->queue))));
 	return rc == DB_OK ? chain_note_end(w, res->job, r) : rc;
 }
 
@@ -432,13 +442,13 @@ static enum db_rc queue_again(struct writer *w, const struct job_result *res, co
 
 	if (rc != DB_OK)
 		return rc;
-	int64_t change = touch(w, (struct touched){ .job = res->job, .attempt = res->attempt, .attempt_ended = 1,
+	int64_t change = write_touch(w, (struct touched){ .job = res->job, .attempt = res->attempt, .attempt_ended = 1,
 						    .log_bytes = res->log_bytes });
-	rc = must_change_one(w, db_run(&w->db, SQL_JOB_AGAIN, VALUES(INT(res->job), TEXT(res->reason), INT(change))));
+	rc = write_one(w, db_run(&w->db, SQL_JOB_AGAIN, VALUES(INT(res->job), TEXT(res->reason), INT(change))));
 	if (rc != DB_OK)
 		return rc;
 	w->now.running--;
-	return must_change_one(w, db_run(&w->db, SQL_QUEUE_RETURN, VALUES(INT(h->queue), INT(res->job))));
+	return write_one(w, db_run(&w->db, SQL_QUEUE_RETURN, VALUES(INT(h->queue), INT(res->job))));
 }
 
 static enum db_rc finish_rows(struct writer *w, struct finish *r)
@@ -485,21 +495,25 @@ static enum db_rc next_in_queue(struct writer *w, int64_t queue, int64_t after, 
 
 enum db_rc write_refuse(struct writer *w, int64_t job, const char *why)
 {
-	int64_t change = touch(w, (struct touched){ .job = job });
+	int64_t change = write_touch(w, (struct touched){ .job = job });
 	enum db_rc rc = db_run(&w->db, SQL_JOB_END, VALUES(INT(job), INT(JOB_REFUSED), INT(w->now_ms), NOTHING, TEXT(why), NOTHING,
 							   INT(change)));
-	rc = must_change_one(w, rc);
+	rc = write_one(w, rc);
 	return rc == DB_OK ? chain_note_end(w, job, NULL) : rc;
 }
 
 static enum db_rc cancel_waiting(struct writer *w, struct cancel *r, const struct holder *h)
 {
 	struct db_value next;
-	int64_t change = touch(w, (struct touched){ .job = r->job });
+	int64_t change = write_touch(w, (struct touched){ .job = r->job });
 	enum db_rc rc = db_run(&w->db, SQL_JOB_END, VALUES(INT(r->job), INT(JOB_CANCELLED), INT(w->now_ms), NOTHING,
 							   TEXT(r->reason), NOTHING, INT(change)));
-	rc = must_change_one(w, rc);
+	rc = write_one(w, rc);
 	r->state = JOB_CANCELLED;
+	if (rc == DB_OK && h->state == JOB_DEBOUNCING) {
+		rc = db_run(&w->db, SQL_DEBOUNCE_DROP, VALUES(INT(r->job)));
+		w->is_due_stale = 1;
+	}
 	if (rc == DB_OK && h->state == JOB_QUEUED)              /* others stand in no queue */
 		rc = next_in_queue(w, h->queue, r->job, &next);
 	if (rc == DB_OK && h->state == JOB_QUEUED)
@@ -524,7 +538,7 @@ static enum db_rc cancel_rows(struct writer *w, struct cancel *r)
 	if (h.state != JOB_RUNNING)
 		return cancel_waiting(w, r, &h);
 	const char *wish = r->reason[0] ? r->reason : "cancelled";
-	return must_change_one(w, db_run(&w->db, SQL_JOB_WISH, VALUES(INT(r->job), TEXT(wish))));
+	return write_one(w, db_run(&w->db, SQL_JOB_WISH, VALUES(INT(r->job), TEXT(wish))));
 }
 
 enum db_rc write_cancel(struct writer *w, struct cancel *r)
@@ -554,7 +568,7 @@ static enum db_rc claim_one(struct writer *w, int64_t queue, int64_t job)
 	int attempt = h.attempt + 1;
 	struct fresh *f = find_fresh(w, job);
 	int is_plain = f && f->change;
-	int64_t change = touch(w, (struct touched){ .job = job, .attempt = attempt });
+	int64_t change = write_touch(w, (struct touched){ .job = job, .attempt = attempt });
 	if (is_plain) {
 		f->change = change;
 		f->attempt = attempt;
@@ -565,7 +579,7 @@ static enum db_rc claim_one(struct writer *w, int64_t queue, int64_t job)
 	if (rc == DB_OK)
 		rc = next_in_queue(w, queue, job, &next);
 	if (rc == DB_OK)
-		rc = must_change_one(w, db_run(&w->db, SQL_QUEUE_TAKE, VALUES(INT(queue), next)));
+		rc = write_one(w, db_run(&w->db, SQL_QUEUE_TAKE, VALUES(INT(queue), next)));
 	w->now.running++;
 	w->claimed = grow(w->claimed, w->n_claimed, &w->cap_claimed, sizeof *w->claimed);
 	w->claimed[w->n_claimed++] = (struct claimed){ .job = job, .attempt = attempt };
@@ -597,7 +611,7 @@ static struct buf buf_copy(const struct buf *b)
 	return out;
 }
 
-/* Claims come in the order of the jobs' numbers, so the jobs of one submit stand together: the last takes the bytes. */
+/* Claims stand in the order of the jobs' numbers, so the jobs of one submit stand together: the last takes the bytes. */
 static struct claim *claim_from_submit(struct writer *w, size_t i, const struct fresh *f)
 {
 	struct submit *s = f->from;
@@ -650,7 +664,23 @@ static struct claim *claim_from_row(sqlite3_stmt *row, const struct claimed *tak
 	c->cause_json = column_text(row, 13);
 	c->residue_json = slice_dup(column_slice(row, 14));
 	c->original = sqlite3_column_int64(row, 15);
+	c->n_merged = (size_t)sqlite3_column_int64(row, 16);
 	return c;
+}
+
+static enum db_rc add_merged(struct writer *w, struct claim *c)
+{
+	sqlite3_stmt *row;
+	size_t n = 0;
+	enum db_rc rc = db_first(&w->db, SQL_MERGED_OF, VALUES(INT(c->job)), &row);
+
+	c->merged = xcalloc(c->n_merged, sizeof *c->merged);
+	for (; rc == DB_ROW && n < c->n_merged; rc = db_step(&w->db, row))
+		c->merged[n++] = (struct merged){ sqlite3_column_int64(row, 0), slice_dup(column_slice(row, 1)) };
+	if (rc == DB_OK && n == c->n_merged)
+		return DB_ROW;
+	c->n_merged = n;
+	return rc < DB_OK ? rc : DB_BROKEN;
 }
 
 enum db_rc write_claim_take(struct writer *w, size_t i, struct claim **out)
@@ -658,16 +688,21 @@ enum db_rc write_claim_take(struct writer *w, size_t i, struct claim **out)
 	const struct fresh *f = find_fresh(w, w->claimed[i].job);
 	sqlite3_stmt *row;
 
-	if (f) {
+	if (f && f->change) {
 		*out = claim_from_submit(w, i, f);
 		return DB_ROW;
 	}
 	enum db_rc rc = db_first(&w->db, SQL_CLAIM_ROW, VALUES(INT(w->claimed[i].job), INT(w->claimed[i].attempt)), &row);
 	if (rc != DB_ROW)
 		return rc == DB_OK ? DB_BROKEN : rc;
-	*out = claim_from_row(row, &w->claimed[i]);
+	struct claim *c = claim_from_row(row, &w->claimed[i]);
 	db_end(row);
-	return DB_ROW;
+	rc = c->n_merged ? add_merged(w, c) : DB_ROW;
+	if (rc == DB_ROW)
+		*out = c;
+	else
+		claim_free(c);
+	return rc;
 }
 
 static void fresh_json(const struct writer *w, const struct fresh *f, struct buf *out)
@@ -681,7 +716,7 @@ static void fresh_json(const struct writer *w, const struct fresh *f, struct buf
 		.event = slice_of(s->event), .summary = slice_of(s->summary_json), .queued_ms = w->now_ms,
 		.started_ms = f->attempt ? w->now_ms : ROW_NULL, .ended_ms = job_state_is_final(j->state) ? w->now_ms : ROW_NULL,
 		.reason = slice_of(j->reason),
-		.exit_code = ROW_NULL, .log_bytes = ROW_NULL, .change = f->change,
+		.until_ms = j->until_ms, .exit_code = ROW_NULL, .log_bytes = ROW_NULL, .change = f->change,
 	};
 	job_row_json(&row, out);
 }

@@ -20,6 +20,7 @@ struct touched {
 	const struct submit *from;              /* of a delivery */
 };
 struct claimed { int64_t job; int attempt; };
+struct stopping { int64_t job; int attempt; char reason[64]; };
 struct fresh {                                  /* a job submitted in this transaction */
 	int64_t job;
 	struct submit *from;
@@ -38,11 +39,15 @@ struct writer {
 	int may_have_effects;                   /* the outbox may hold some behind effect_cursor */
 	int64_t effect_cursor;                  /* those up to here have been posted */
 	int is_careful;                         /* each request is a savepoint: see write_submit */
+	int64_t due_ms;                         /* when the next debounce is over; INT64_MAX: none is under way */
+	int is_due_stale;                       /* 1: ask write_next_due */
 	struct touched *touched;
 	struct claimed *claimed;
+	struct stopping *stopping;              /* to be told to the runner after the commit */
 	struct fresh *fresh;
 	size_t n_touched, cap_touched, mark_touched;
-	size_t n_claimed, cap_claimed;
+	size_t n_claimed, cap_claimed, mark_claimed;
+	size_t n_stopping, cap_stopping, mark_stopping;
 	size_t n_fresh, cap_fresh, mark_fresh;
 };
 
@@ -63,6 +68,8 @@ enum db_rc write_refuse(struct writer *w, int64_t job, const char *why);       /
 enum db_rc write_effect_done(struct writer *w, int64_t effect);
 enum db_rc write_arm(struct writer *w, struct arm *r);
 enum db_rc write_claims(struct writer *w);      /* as many as there are slots, the oldest job first */
+enum db_rc write_due(struct writer *w);         /* some of the debounced jobs whose time has come enter their queues */
+enum db_rc write_next_due(struct writer *w);    /* outside a transaction: due_ms as of the last commit */
 enum db_rc write_commit(struct writer *w);
 enum db_rc write_rollback(struct writer *w);
 
@@ -75,6 +82,23 @@ enum db_rc write_claim_take(struct writer *w, size_t i, struct claim **out);
 
 /* The next effect of the outbox. DB_ROW with *out owned, DB_OK where there is none. */
 enum db_rc write_effect_take(struct writer *w, struct effect **out);
+
+/* For the other files of store/ that change jobs: the number of the change; RC, or DB_BROKEN where the statement behind it
+ * did not find its one row; an attempt that the runner is to stop; the row of a job that begins, with its number. */
+int64_t write_touch(struct writer *w, struct touched t);
+enum db_rc write_one(struct writer *w, enum db_rc rc);
+void write_stop(struct writer *w, int64_t job, int attempt, const char *why);
+struct newcomer {                               /* a job that begins, and what its row holds besides the request */
+	struct submit *from;
+	int index;                              /* from->jobs[index], whose job is the number that it will have */
+	int64_t rule, source;
+	int64_t queue;                          /* 0: in none */
+	const char *merge;                      /* NULL: it never merges */
+};
+enum db_rc write_job_row(struct writer *w, const struct newcomer *n);
+/* store/queue.c, for write.c: N comes to its slot, and is written: as a row in a state of its own, or into another job. What
+ * it replaces or stops is, too. */
+enum db_rc queue_arrive(struct writer *w, struct newcomer *n);
 
 /* store/chain.c, for write.c: JOB has ended; R is its result, or NULL where it was never run. */
 enum db_rc chain_note_end(struct writer *w, int64_t job, const struct finish *r);

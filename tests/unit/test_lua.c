@@ -37,6 +37,26 @@ Test(lua, data_of_the_event_keeps_its_types_and_modules_are_found)
 	trial_end(&t);
 }
 
+Test(lua, a_batch_is_what_the_job_runs_for_and_of_most_it_is_one)
+{
+	struct trial t;
+
+	trial_begin(&t);
+	t.more = "\"plan\":{},\"event\":{\"sha\":\"c3\"},";
+	trial_run(&t, "rule \"r\" { on = \"push\", when = \"always\", run = function(job)\n"
+		  "  assert(#job.batch == 1 and job.batch[1].id == 3 and job.batch[1].sha == 'c3' and job.event.id == nil)\n"
+		  "  assert(job.batch == job.batch)\nend }");
+	cr_assert_eq(t.state, JOB_SUCCEEDED, "%s", t.reason);
+	trial_end(&t);
+	trial_begin(&t);
+	t.more = "\"plan\":{},\"event\":{\"sha\":\"c3\"},\"batch\":[{\"id\":7,\"sha\":\"c2\"},{\"id\":3,\"sha\":\"c3\"}],";
+	trial_run(&t, "rule \"r\" { on = \"push\", when = \"always\", run = function(job)\n"
+		  "  local s = ''\n  for _, d in ipairs(job.batch) do s = s .. d.id .. d.sha .. ' ' end\n  job:fail(s)\nend }");
+	cr_assert_str_eq(t.reason, "7c2 3c3 ");
+	trial_end(&t);
+	no_leaks();
+}
+
 Test(lua, no_pcall_stops_an_ending)
 {
 	static const char *const ways[] = {

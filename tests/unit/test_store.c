@@ -536,8 +536,9 @@ Test(store, a_running_job_remembers_that_it_was_asked_to_end)
 	kit_open(&k, 8);
 	cr_assert_eq(store_recover(k.store, &running, &n, &e), 0);
 	cr_assert_eq(n, 1);
-	cr_assert_eq(running[0].is_cancelled, 1);
+	cr_assert_str_eq(running[0].wish, "cancelled by ada");
 	free(running[0].rule);
+	free(running[0].wish);
 	free(running);
 	store_recover_done(k.store);
 	cr_assert_eq(kit_finish_with(&k, (struct job_result){ .job = a, .attempt = 1, .state = JOB_LOST }, 1), STORE_OK);
@@ -570,7 +571,7 @@ Test(store, nothing_is_claimed_before_recovery_is_done_and_running_attempts_keep
 	cr_assert_eq(running[0].job, a);
 	cr_assert_eq(running[0].attempt, 1);
 	cr_assert_str_eq(running[0].rule, "r0");
-	cr_assert_eq(running[0].is_cancelled, 0);
+	cr_assert_null(running[0].wish);
 	free(running[0].rule);
 	free(running);
 	int64_t c = kit_job(&k, "c", "other", 1);
