@@ -149,8 +149,18 @@ static void reserve(struct run *r, size_t at, size_t n)
 	r->sets = xrealloc(r->sets, r->cap_sets * sizeof *r->sets);
 }
 
-/* The meetings of the member KEY of what the N at AT of the stack are; they are put behind. */
-static size_t meet_key(struct run *r, size_t at, size_t n, const struct jstring *raw)
+/* Bits of the keys below the N meetings at AT of the stack. */
+static uint64_t filter_of(const struct run *r, size_t at, size_t n)
+{
+	uint64_t filter = 0;
+
+	for (size_t i = 0; i < n; i++)
+		filter |= r->p->nodes[r->met[r->sets[at + i]].node].filter;
+	return filter;
+}
+
+/* The meetings of the member KEY of what the N at AT of the stack are, whose filter is FILTER; they are put behind. */
+static size_t meet_key(struct run *r, size_t at, size_t n, uint64_t filter, const struct jstring *raw)
 {
 	struct slice key = raw->raw;
 	size_t n_kids = 0;
@@ -159,6 +169,8 @@ static size_t meet_key(struct run *r, size_t at, size_t n, const struct jstring 
 		return 0;
 	if (raw->has_escape)
 		key = (struct slice){ r->key, jscan_unescape(key, r->key) };
+	if (!(filter & path_key_bit(key)))
+		return 0;
 	r->work += n;
 	for (size_t i = 0; i < n; i++) {
 		uint32_t above = r->sets[at + i], kid = path_kid(r->p, r->met[above].node, key);
@@ -199,10 +211,11 @@ static int take_object(struct run *r, size_t at, size_t n, int depth)
 		return 0;
 	}
 	reserve(r, at + n, n);
+	uint64_t filter = filter_of(r, at, n);
 	while (more > 0) {
 		if (jscan_key(&r->s, &key) < 0)
 			return -1;
-		if (take_member(r, at + n, meet_key(r, at, n, &key), object, depth) < 0)
+		if (take_member(r, at + n, meet_key(r, at, n, filter, &key), object, depth) < 0)
 			return -1;
 		more = next_of(r, '}');
 	}
