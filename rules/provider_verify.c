@@ -8,6 +8,7 @@
  *  4. Timestamps are digits, compared both ways; what is signed is their text.
  *
  * The sender learns none of the reasons, our log does. */
+#include <inttypes.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -39,8 +40,10 @@ struct verification {
 
 static enum verify_outcome because(struct verification *v, enum verify_outcome outcome, const char *text, struct slice name)
 {
-	if (v->why)
-		snprintf(v->why, 160, name.len ? "%s: %.*s" : "%s", text, name.len > 60 ? 60 : (int)name.len, name.ptr);
+	if (v->why && name.len)
+		snprintf(v->why, 160, "%.*s %s", name.len > 60 ? 60 : (int)name.len, name.ptr, text);
+	else if (v->why)
+		snprintf(v->why, 160, "%s", text);
 	return outcome;
 }
 
@@ -79,6 +82,14 @@ static int64_t parse_ts(const struct provider *p, struct slice ts)
 	return n * p->ts_unit_ms;
 }
 
+static enum verify_outcome out_of_time(struct verification *v, enum verify_outcome outcome, int64_t off_s, const char *how)
+{
+	if (v->why)
+		snprintf(v->why, 160, "the timestamp is %" PRId64 " %s; the window is %" PRId64 " s", off_s, how,
+			 (int64_t)v->at.provider->tolerance_ms / 1000);
+	return outcome;
+}
+
 static enum verify_outcome check_ts(struct verification *v, struct slice ts)
 {
 	const struct provider *p = v->at.provider;
@@ -88,9 +99,9 @@ static enum verify_outcome check_ts(struct verification *v, struct slice ts)
 	if (at_ms < 0)
 		return because(v, VERIFY_MISMATCH, "the timestamp is not a number of 1 to 14 digits", SLICE_NULL);
 	if (at_ms < now_ms - p->tolerance_ms)
-		return because(v, VERIFY_MISMATCH, "the timestamp is too old", ts);
+		return out_of_time(v, VERIFY_MISMATCH, (now_ms - at_ms) / 1000, "s old");
 	if (at_ms > now_ms + p->tolerance_ms)
-		return because(v, VERIFY_FUTURE, "the timestamp is in the future, or our clock is slow", ts);
+		return out_of_time(v, VERIFY_FUTURE, (at_ms - now_ms) / 1000, "s in the future, or our clock is slow");
 	return VERIFY_OK;
 }
 

@@ -23,6 +23,7 @@
 #include "front/ingest.h"
 #include "front/log_text.h"
 #include "front/loops.h"
+#include "front/refusals.h"
 #include "front/replay.h"
 #include "front/save.h"
 #include "front/sse.h"
@@ -260,11 +261,19 @@ static void add_text_or_null(struct buf *out, const char *text)
 		buf_adds(out, "null");
 }
 
+/* The members of what was refused, behind what an object has already. */
+static void add_refused(const struct refused *no, struct buf *out)
+{
+	buf_addf(out, "\"count\":%" PRId64 ",\"last_ms\":%" PRId64 ",\"status\":%" PRId64 ",\"reason\":", no->count, no->last_ms, no->status);
+	buf_add_json(out, slice_of(no->why));
+}
+
 static void add_source(const struct edition *ed, const struct hook *h, struct buf *out)
 {
 	const struct provider *p = source_provider(h->source);
 	size_t n;
 	const struct source_secret *secrets = source_secrets(h->source, &n);
+	struct refused no;
 
 	buf_adds(out, "{\"name\":");
 	buf_add_json(out, slice_of(source_name(h->source)));
@@ -280,7 +289,12 @@ static void add_source(const struct edition *ed, const struct hook *h, struct bu
 	}
 	buf_addf(out, "],\"heard\":%s,\"error\":", ruleset_hears(ed->rules, h->source) ? "true" : "false");
 	add_text_or_null(out, h->error);
-	buf_addc(out, '}');
+	refusals_tell(h->refusals, &no);
+	buf_adds(out, ",\"refused\":");
+	buf_adds(out, no.count ? "{" : "null");
+	if (no.count)
+		add_refused(&no, out);
+	buf_adds(out, no.count ? "}}" : "}");
 }
 
 static void show_rules(const struct call *c)
@@ -326,6 +340,44 @@ static void add_silent_sources(const struct edition *ed, struct buf *out)
 	buf_addc(out, ']');
 }
 
+/* Who was turned away since the start. */
+static void add_all_refused(const struct edition *ed, struct buf *out)
+{
+	struct refused no;
+	int n = 0;
+
+	buf_adds(out, ",\"refused\":[");
+	for (size_t i = 0; i < ed->n_hooks; i++) {
+		refusals_tell(ed->hooks[i].refusals, &no);
+		if (no.count == 0)
+			continue;
+		buf_adds(out, n++ ? ",{\"source\":" : "{\"source\":");
+		buf_add_json(out, slice_of(source_name(ed->hooks[i].source)));
+		buf_addc(out, ',');
+		add_refused(&no, out);
+		buf_addc(out, '}');
+	}
+	buf_addc(out, ']');
+}
+
+static void add_strays(const struct loop *l, struct buf *out)
+{
+	struct strays_told told = { 0 };
+
+	if (l->front->ingest)
+		strays_tell(ingest_strays(l->front->ingest), &told);
+	buf_addf(out, ",\"unknown_paths\":{\"count\":%" PRId64 ",\"last\":[", told.count);
+	for (size_t i = 0; i < STRAYS_KEPT && told.last[i].count; i++) {
+		const struct stray *s = &told.last[i];
+		buf_adds(out, i ? ",{\"path\":" : "{\"path\":");
+		buf_add_json(out, slice_of(s->path));
+		buf_addf(out, ",\"count\":%" PRId64 ",\"last_ms\":%" PRId64 ",\"did_you_mean\":", s->count, s->last_ms);
+		add_text_or_null(out, edition_near_path(l->edition, slice_of(s->path)));
+		buf_addc(out, '}');
+	}
+	buf_adds(out, "]}");
+}
+
 static void tell_status(struct http_request *r, struct ask *q)
 {
 	const struct loop *l = q->loop;
@@ -341,6 +393,8 @@ static void tell_status(struct http_request *r, struct ask *q)
 		 loops_count_watchers(l->front), ruleset_sha256(l->edition->rules), ruleset_rule_count(l->edition->rules));
 	add_text_or_null(&body, l->edition->error);
 	add_silent_sources(l->edition, &body);
+	add_all_refused(l->edition, &body);
+	add_strays(l, &body);
 	buf_addc(&body, counts.len > 2 ? ',' : '}');
 	if (counts.len > 2)
 		buf_add(&body, slice_from(counts, 1));

@@ -118,6 +118,8 @@ void desk_free(struct desk *d)
 
 void desk_put_edition(struct desk *d, struct edition *ed)
 {
+	if (d->edition)
+		edition_inherit(ed, d->edition);
 	edition_unref(d->edition);
 	d->edition = ed;
 	if (d->store) {

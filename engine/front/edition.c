@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "front/addresses.h"
+#include "front/refusals.h"
+#include "rules/diag.h"
 #include "secret/secret.h"
 
 static void add_host(struct edition *ed, struct slice host)
@@ -83,9 +85,20 @@ struct edition *edition_new(struct ruleset *rules, const struct addresses *at, c
 	ed->hooks = xcalloc(ed->n_hooks, sizeof *ed->hooks);
 	for (size_t i = 0; i < ed->n_hooks; i++) {
 		ed->hooks[i].source = ruleset_source_at(rules, i);
+		ed->hooks[i].refusals = refusals_new();
 		read_secrets(&ed->hooks[i], site_dir);
 	}
 	return ed;
+}
+
+void edition_inherit(struct edition *ed, const struct edition *before)
+{
+	for (size_t i = 0; i < ed->n_hooks; i++)
+		for (size_t k = 0; k < before->n_hooks; k++)
+			if (!strcmp(source_name(ed->hooks[i].source), source_name(before->hooks[k].source))) {
+				refusals_unref(ed->hooks[i].refusals);
+				ed->hooks[i].refusals = refusals_ref(before->hooks[k].refusals);
+			}
 }
 
 struct edition *edition_ref(struct edition *ed)
@@ -102,6 +115,7 @@ void edition_unref(struct edition *ed)
 		for (size_t k = 0; k < ed->hooks[i].n_secrets; k++)
 			secret_wipe(&ed->hooks[i].secrets[k].text);
 		free(ed->hooks[i].error);
+		refusals_unref(ed->hooks[i].refusals);
 	}
 	for (size_t i = 0; i < ed->n_hosts; i++)
 		free(ed->hosts[i]);
@@ -125,6 +139,17 @@ struct hook *edition_hook(struct edition *ed, struct slice path)
 		if (ed->hooks[i].source == s)
 			return &ed->hooks[i];
 	return NULL;
+}
+
+const char *edition_near_path(const struct edition *ed, struct slice path)
+{
+	const char **paths = xcalloc(ed->n_hooks + 1, sizeof *paths);
+
+	for (size_t i = 0; i < ed->n_hooks; i++)
+		paths[i] = source_path(ed->hooks[i].source);
+	const char *near = did_you_mean(path, paths);
+	free(paths);
+	return near;
 }
 
 int edition_answers_to(const struct edition *ed, struct slice host)

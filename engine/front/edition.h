@@ -12,6 +12,7 @@
 #define HOOK_SECRETS_MAX 8
 
 struct addresses;
+struct refusals;
 
 struct hook {                           /* a source, ready to verify */
 	const struct source *source;
@@ -22,9 +23,8 @@ struct hook {                           /* a source, ready to verify */
 		int64_t not_after_ms;   /* 0: for ever */
 	} secrets[HOOK_SECRETS_MAX];
 	char *error;                    /* why it cannot verify anything: every delivery gets 503; NULL where all is well */
-	_Atomic int64_t said_idle_ms;   /* when the log last heard that no rule listens, ... */
-	_Atomic int64_t said_refused_ms;        /* ... and of a refusal; how many were passed over since */
-	_Atomic int64_t unsaid;
+	_Atomic int64_t said_idle_ms;   /* when the log last heard that no rule listens */
+	struct refusals *refusals;      /* one reference */
 };
 
 struct edition {
@@ -42,9 +42,13 @@ struct edition {
 /* RULES is taken (one reference). Reads the secrets below SITE_DIR (blocking): one that cannot be read puts its source
  * into error and into the log, it does not fail the edition. ERROR (borrowed, may be NULL) is kept for the API. */
 struct edition *edition_new(struct ruleset *rules, const struct addresses *at, const char *site_dir, const char *error);
+/* What was refused by BEFORE's sources is told of ED's sources of the same names. Before ED is handed round. */
+void edition_inherit(struct edition *ed, const struct edition *before);
 struct edition *edition_ref(struct edition *ed);
 void edition_unref(struct edition *ed);                 /* any thread; NULL is fine */
 int edition_is_alone(const struct edition *ed);         /* 1: the caller's is the last reference, and so stays the last */
 struct hook *edition_hook(struct edition *ed, struct slice path);      /* borrowed, or NULL */
+/* The path of a source that PATH could have meant, or NULL. Borrowed. */
+const char *edition_near_path(const struct edition *ed, struct slice path);
 /* HOST as the header says it, with or without port and brackets; an absent header (no browser) is fine. */
 int edition_answers_to(const struct edition *ed, struct slice host);

@@ -270,9 +270,12 @@ static void on_request(struct http_request *r, void *front)
 	} else if ((classes & (LISTEN_PAGES | LISTEN_CONTROL)) && slice_starts(path, SLICE("/api/"))) {
 		api_on_request(r, l);
 	} else if (classes & LISTEN_PAGES) {
+		if (classes & LISTEN_HOOKS)
+			ingest_on_stray(r, l);
 		if (auth_allows(r, l->edition, l->front->control_key, NEED_READ))
 			ui_on_request(r);
 	} else {
+		ingest_on_stray(r, l);
 		answer_not_found(r, "nothing is here");
 	}
 }

@@ -29,6 +29,7 @@
 #include "front/front.h"
 #include "front/http.h"
 #include "front/intake.h"
+#include "front/refusals.h"
 #include "front/verdict.h"
 #include "rules/headers.h"
 #include "store/store.h"
@@ -37,12 +38,12 @@
 #define HANDSHAKE_HEADERS_MAX 8
 #define FORWARDED_MAX 16                /* headers X-Forwarded-For */
 #define SAY_AGAIN_MS 60000              /* "no rule listens", per source */
-#define REFUSAL_MS 1000                 /* one refusal in the log per source and second, the others are counted */
 
 struct ingest {
 	struct store *store;
 	_Atomic size_t waiting_bytes;
 	_Atomic int64_t from_future, not_allowed;
+	struct strays *strays;
 };
 
 struct refusal {
@@ -73,12 +74,20 @@ struct ingest *ingest_new(struct store *store)
 {
 	struct ingest *g = xcalloc(1, sizeof *g);
 	g->store = store;
+	g->strays = strays_new();
 	return g;
 }
 
 void ingest_free(struct ingest *g)
 {
+	if (g)
+		strays_free(g->strays);
 	free(g);
+}
+
+struct strays *ingest_strays(const struct ingest *g)
+{
+	return g->strays;
 }
 
 int64_t ingest_from_future(const struct ingest *g)
@@ -189,18 +198,13 @@ static int refuse(struct arrival *a, int status, const char *title, const char *
 	return -1;
 }
 
-/* A sender that is turned away may be an attacker with a loop: one line a second and source, with a count. */
 static void log_refusal(struct hook *h, int status, const char *why)
 {
-	int64_t now = mono_ms(), last = atomic_load(&h->said_refused_ms);
+	int64_t unsaid;
 
-	if (now - last < REFUSAL_MS || !atomic_compare_exchange_strong(&h->said_refused_ms, &last, now)) {
-		atomic_fetch_add(&h->unsaid, 1);
-		return;
-	}
-	int64_t unsaid = atomic_exchange(&h->unsaid, 0);
-	log_warn("a delivery was refused", "source=%s status=%d reason=\"%s\" unsaid=%" PRId64, source_name(h->source),
-		 status, why, unsaid);
+	if (refusals_note(h->refusals, status, why, &unsaid))
+		log_warn("a delivery was refused", "source=%s status=%d reason=\"%s\" unsaid=%" PRId64, source_name(h->source),
+			 status, why, unsaid);
 }
 
 static void reply_busy(struct http_request *r, const char *detail)
@@ -536,33 +540,54 @@ static int is_allowed(struct http_request *r, struct loop *l, struct hook *h)
 	return 0;
 }
 
-/* 1 where the content can be read at all; else R has been answered. */
-static int is_acceptable(struct http_request *r, const struct hook *h)
+/* 0 where the content can be read at all; else the status, with the words for the sender in *why. */
+static int is_unfit(const struct http_request *r, const struct hook *h, const char **why)
 {
-	static const char *const allow[] = { "allow", "POST", NULL };
-	struct slice encoding = http_header(r, "content-encoding", NULL);
-
 	const struct provider *p = source_provider(h->source);
+	struct slice encoding = http_header(r, "content-encoding", NULL);
 	int is_post = slice_eq(http_method(r), SLICE("POST"));
 
 	if (!is_post && (!p || !slice_eq(http_method(r), provider_hello_method(p)))) {
-		answer_problem(r, 405, "Method Not Allowed", "a hook takes POST", allow);
-		return 0;
+		*why = "a hook takes POST";
+		return 405;
 	}
-	if (encoding.len && !slice_ieq(encoding, SLICE("identity"))) {
-		http_problem(r, 415, "Unsupported Media Type", "a body with a content-encoding is not taken");
-		return 0;
-	}
-	if (is_post && !intake_takes_type(http_header(r, "content-type", NULL))) {
-		http_problem(r, 415, "Unsupported Media Type",
-			     "taken are application/json, …+json and application/x-www-form-urlencoded");
-		return 0;
-	}
-	if (h->error) {
-		reply_busy(r, "this source cannot verify deliveries now");
-		return 0;
-	}
-	return 1;
+	*why = "a body with a content-encoding is not taken";
+	if (encoding.len && !slice_ieq(encoding, SLICE("identity")))
+		return 415;
+	*why = "taken are application/json, …+json and application/x-www-form-urlencoded";
+	if (is_post && !intake_takes_type(http_header(r, "content-type", NULL)))
+		return 415;
+	*why = "this source cannot verify deliveries now";
+	return h->error ? 503 : 0;
+}
+
+/* 1 where the content can be read at all; else R has been answered. */
+static int is_acceptable(struct http_request *r, struct hook *h)
+{
+	struct refusal no = { .title = "Unsupported Media Type" };
+	const char *why;
+
+	no.status = is_unfit(r, h, &why);
+	if (!no.status)
+		return 1;
+	if (no.status == 405)
+		no.title = "Method Not Allowed";
+	snprintf(no.detail, sizeof no.detail, "%s", why);
+	log_refusal(h, no.status, no.status == 503 ? h->error : why);
+	reply_refusal(r, &no);
+	return 0;
+}
+
+void ingest_on_stray(const struct http_request *r, struct loop *l)
+{
+	char shown[STRAY_PATH_MAX];
+	int64_t unsaid;
+
+	if (!slice_eq(http_method(r), SLICE("POST")) || !strays_note(l->front->ingest->strays, http_path(r), shown, &unsaid))
+		return;
+	const char *near = edition_near_path(l->edition, slice_of(shown));
+	log_warn("a delivery came to a path that no source has", "path=\"%s\" did_you_mean=\"%s\" unsaid=%" PRId64, shown,
+		 near ? near : "", unsaid);
 }
 
 void ingest_on_hook(struct http_request *r, struct loop *l)
@@ -571,6 +596,7 @@ void ingest_on_hook(struct http_request *r, struct loop *l)
 	size_t bytes = http_body(r).len;
 
 	if (!hook) {
+		ingest_on_stray(r, l);
 		http_problem(r, 404, "Not Found", "no source has this path");
 		return;
 	}

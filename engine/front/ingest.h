@@ -7,6 +7,7 @@ struct http_request;
 struct ingest;
 struct loop;
 struct store;
+struct strays;
 
 #define INGEST_WAITING_MAX (256u << 20)         /* bytes of bodies that wait for the store; then 503 */
 
@@ -16,5 +17,8 @@ void ingest_free(struct ingest *g);             /* after the loops have ended; N
 int64_t ingest_from_future(const struct ingest *g);
 /* How many came from an address that their source does not allow. Any thread. */
 int64_t ingest_not_allowed(const struct ingest *g);
+struct strays *ingest_strays(const struct ingest *g);   /* borrowed: deliveries to paths that no source has */
+/* R, where it is a POST, is no source's: counted, and told to the log now and then. R is to be answered. On L's thread. */
+void ingest_on_stray(const struct http_request *r, struct loop *l);
 /* Answers R, now or after the commit. On L's thread. */
 void ingest_on_hook(struct http_request *r, struct loop *l);

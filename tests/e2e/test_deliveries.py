@@ -212,3 +212,38 @@ def test_the_command_line_shows_one_delivery_its_body_and_how_to_send_it_again()
     for args, expect in ((("show",), 2), (("show", "x"), 2), (("shout", "1"), 2), (("show", "99"), 5), (("body", "99"), 5)):
         assert s.cli("deliveries", *args)[0] == expect, args
     assert s.cli("deliveries", "--since", "1h")[1].count("\n") == 3 and "no deliveries" in s.cli("deliveries", "--until", "1h")[2]
+
+
+def test_what_was_refused_is_told_by_status_and_not_to_the_sender():
+    s = Server({"rules/a.lua": 'rule "docs" { on = "push", when = "always", run = function(job) end }'})
+    status = s.get("/api/v1/status")
+    assert status["refused"] == [] and status["unknown_paths"] == {"count": 0, "last": []}, status
+    code, answer = s.deliver(b'{"zen":"x"}', event="ping", secret="another")
+    assert code == 401 and "secret" not in json.dumps(answer) and "Signature" not in json.dumps(answer), answer
+    code, answer = s.deliver(b'{"zen":"x"}', event="ping", source="gthub")
+    assert code == 404 and "github" not in json.dumps(answer), answer
+    status = s.get("/api/v1/status")
+    [no] = status["refused"]
+    assert (no["source"], no["count"], no["status"]) == ("github", 1, 401), no
+    assert no["reason"] == "X-Hub-Signature-256 matches none of the secrets" and no["last_ms"] >= status["started_ms"], no
+    [stray] = status["unknown_paths"]["last"]
+    assert (stray["path"], stray["count"], stray["did_you_mean"]) == ("/hooks/gthub", 1, "/hooks/github"), stray
+    assert f'reason="{no["reason"]}"' in s.log() and 'path="/hooks/gthub" did_you_mean="/hooks/github"' in s.log(), s.log()
+    told = s.cli("status")[1]
+    assert "source 'github' refused 1 delivery since the start, the last " in told and no["reason"] in told, told
+    assert "POST /hooks/gthub: no such source, did you mean /hooks/github?; 1 time, the last " in told, told
+    s.write("rules/b.lua", 'rule "more" { on = "tag", when = "always", run = function(job) end }')
+    wait("the reload", lambda: len(s.get("/api/v1/rules")["rules"]) == 2)
+    [source] = s.get("/api/v1/rules")["sources"]
+    assert source["refused"] == {k: no[k] for k in ("count", "last_ms", "status", "reason")}, source
+    assert SECRET not in json.dumps(s.get("/api/v1/status")) + s.log()
+
+
+def test_a_hook_at_a_path_that_is_no_hooks_leaves_a_line_too_and_not_one_each():
+    s = Server()
+    for i in range(20):
+        status, _, _ = s.request("POST", f"/github-{i}", b"{}", {"Content-Type": "application/json"})
+        assert status == 405, status
+    assert 1 <= s.log().count("a path that no source has") < 20, s.log()
+    assert s.get("/api/v1/status")["unknown_paths"]["count"] == 20
+    assert "and 16 POSTs to other paths that no source has" in s.cli("status")[1]

@@ -1,13 +1,16 @@
 /* From a POST on a socket to a committed delivery and the answer: the real server, verifier, matcher and store. */
 #include <jansson.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "front/bodies.h"
 #include "front/front.h"
 #include "front/http.h"
 #include "front/ingest.h"
+#include "front/refusals.h"
 #include "front_parts.h"
 #include "raw_client.h"
 #include "wire/frame.h"
@@ -333,4 +336,117 @@ Test(ingest, the_secret_that_verified_a_delivery_is_kept_by_name)
 	kept_free(read.kept);
 	buf_fini(&read.json);
 	end();
+}
+
+Test(ingest, what_a_source_refused_is_counted_with_the_last_reason_in_the_words_of_the_log)
+{
+	static const char json[] = "Content-Type: application/json\r\nX-GitHub-Event: push\r\nX-GitHub-Delivery: k\r\n";
+	CLEANUP(freep) char *forged = xprintf("%sX-Hub-Signature-256: sha256=%064d\r\n", json, 0);
+	struct refused no;
+	start(NULL);
+	struct refusals *r = front.first_edition->hooks[0].refusals;
+	refusals_tell(r, &no);
+	cr_expect_eq(no.count, 0);
+	cr_expect_eq(deliver("POST", "/hooks/github", json, SLICE(BODY), NULL), 401);
+	refusals_tell(r, &no);
+	cr_expect_eq(no.count, 1);
+	cr_expect_eq(no.status, 401);
+	cr_expect_str_eq(no.why, "X-Hub-Signature-256 is missing or empty");
+	cr_expect(no.last_ms > wall_ms() - 60000 && no.last_ms <= wall_ms());
+	cr_expect_eq(deliver("POST", "/hooks/github", forged, SLICE(BODY), NULL), 401);
+	cr_expect_eq(deliver("POST", "/hooks/github", "Content-Type: text/plain\r\n", SLICE(BODY), NULL), 415);
+	cr_expect_eq(push("k1", SLICE(BODY), NULL), 202);
+	refusals_tell(r, &no);
+	cr_expect_eq(no.count, 3);
+	cr_expect_eq(no.status, 415);
+	/* Another edition of the same source goes on counting. */
+	struct edition *next = place_edition(&place, RULES, NULL);
+	edition_inherit(next, front.first_edition);
+	cr_expect_eq(next->hooks[0].refusals, r);
+	edition_unref(next);
+	end();
+}
+
+Test(ingest, paths_that_no_source_has_are_counted_and_the_last_ones_kept_short_and_harmless)
+{
+	static const char json[] = "Content-Type: application/json\r\n";
+	struct strays_told told;
+	char path[400];
+	start(NULL);
+	cr_expect_eq(deliver("GET", "/hooks/gthub", "", SLICE(""), NULL), 404);
+	for (int i = 0; i < 2; i++)
+		cr_expect_eq(deliver("POST", "/hooks/gthub", json, SLICE(BODY), NULL), 404);
+	cr_expect_eq(deliver("POST", "/hooks/a%22x%c3%a9", json, SLICE(BODY), NULL), 404);
+	strays_tell(ingest_strays(front.ingest), &told);
+	cr_expect_eq(told.count, 3, "a GET is no delivery");
+	cr_expect_str_eq(told.last[0].path, "/hooks/a?x??");
+	cr_expect_str_eq(told.last[1].path, "/hooks/gthub");
+	cr_expect_eq(told.last[1].count, 2);
+	cr_expect_eq(told.last[2].count, 0);
+	cr_expect_str_eq(edition_near_path(front.first_edition, SLICE("/hooks/gthub")), "/hooks/github");
+	for (int i = 0; i < 6; i++) {
+		snprintf(path, sizeof path, "/hooks/%0200d", i);
+		cr_expect_eq(deliver("POST", path, json, SLICE(BODY), NULL), 404);
+	}
+	cr_expect_eq(deliver("POST", "/hooks/gthub", json, SLICE(BODY), NULL), 404);
+	strays_tell(ingest_strays(front.ingest), &told);
+	cr_expect_eq(told.count, 10);
+	cr_expect_str_eq(told.last[0].path, "/hooks/gthub");
+	cr_expect_eq(strlen(told.last[1].path), STRAY_PATH_MAX - 1);
+	cr_expect(slice_ends(slice_of(told.last[1].path), SLICE("...")));
+	cr_expect_eq(told.last[1].count, 6, "what is cut is one");
+	end();
+}
+
+struct noting {
+	struct refusals *refusals;
+	struct strays *strays;
+	char letter;
+};
+
+static void *note_a_lot(void *arg)
+{
+	struct noting *n = arg;
+	char text[200], shown[STRAY_PATH_MAX];
+	int64_t unsaid;
+
+	memset(text, n->letter, sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	for (int i = 0; i < 20000; i++) {
+		refusals_note(n->refusals, n->letter, text, &unsaid);
+		strays_note(n->strays, (struct slice){ text, 50 }, shown, &unsaid);
+	}
+	return NULL;
+}
+
+Test(ingest, threads_that_are_refused_at_once_are_all_counted_and_a_reason_is_never_two_mixed)
+{
+	struct refusals *r = refusals_new();
+	struct strays *s = strays_new();
+	struct noting noting[3];
+	struct strays_told told;
+	pthread_t threads[3];
+	struct refused no;
+
+	for (int i = 0; i < 3; i++) {
+		noting[i] = (struct noting){ r, s, (char)('a' + i) };
+		cr_assert_eq(pthread_create(&threads[i], NULL, note_a_lot, &noting[i]), 0);
+	}
+	for (int k = 0; k < 2000; k++) {
+		refusals_tell(r, &no);
+		cr_assert_eq(strspn(no.why, (char[]){ (char)no.status, 0 }), strlen(no.why));
+		strays_tell(s, &told);
+		for (int i = 0; i < STRAYS_KEPT && told.last[i].count; i++)
+			cr_assert_eq(strspn(told.last[i].path, (char[]){ told.last[i].path[0], 0 }), 50);
+	}
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	refusals_tell(r, &no);
+	strays_tell(s, &told);
+	cr_expect_eq(no.count, 60000);
+	cr_expect_eq(told.count, 60000);
+	cr_expect(told.last[0].count > 0 && told.last[0].count <= 20000);
+	refusals_unref(r);
+	strays_free(s);
+	no_leaks();
 }

@@ -40,7 +40,8 @@ export interface DeliveryDetail extends Delivery {
 export interface Rules {
   ruleset: string; loaded_ms: number; error: string | null;
   rules: { name: string; file: string; line: number; on: string[]; cron?: string[]; steps: string[] }[];
-  sources: { name: string; provider: string; path: string; secrets: string[]; heard: boolean; error: string | null }[];
+  sources: { name: string; provider: string; path: string; secrets: string[]; heard: boolean; error: string | null;
+    refused: { count: number; last_ms: number; status: number; reason: string } | null }[];
 }
 
 export type Truth = "yes" | "no" | "unknown";

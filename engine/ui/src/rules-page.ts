@@ -36,7 +36,8 @@ export class RulesPage extends Page {
       <h2>Sources</h2>
       <div class="scroll-x" tabindex="0" role="region" aria-label="Sources"><table><thead><tr><th>source</th><th>provider</th><th>address</th></tr></thead><tbody>
         ${r.sources.map((s) => html`<tr><td><strong>${s.name}</strong></td><td>${s.provider}</td><td><code>${location.origin}${s.path}</code>${
-          s.heard ? "" : html`<p class="reason">No rule listens to it.</p>`}${s.error ? html`<p class="reason">Its deliveries get 503: ${s.error}.</p>` : ""}</td></tr>`)}
+          s.heard ? "" : html`<p class="reason">No rule listens to it.</p>`}${s.error ? html`<p class="reason">Its deliveries get 503: ${s.error}.</p>` : ""}${
+          s.refused ? html`<p class="reason">${s.refused.count} refused since the start, the last ${when(s.refused.last_ms)}: ${s.refused.reason} (answered ${s.refused.status}).</p>` : ""}</td></tr>`)}
       </tbody></table></div>`;
   }
 }
