@@ -441,7 +441,7 @@ enum job_trust match_trust(const struct match *m, size_t i)
 
 const char *match_event(const struct match *m)
 {
-	return m->normal.event;
+	return m->event;
 }
 
 const char *match_action(const struct match *m)

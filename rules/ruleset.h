@@ -132,7 +132,7 @@ int match_merge_key(const struct match *m, struct buf *out);
 /* For a job of a rule with paths_from = "git": what is left to decide once its changed files are known (rules/residue.h). Nothing
  * is appended where it needs no deciding. */
 void match_residue_json(const struct match *m, size_t i, size_t cell, struct buf *out);
-const char *match_event(const struct match *m);                         /* common event, "push", "" where none */
+const char *match_event(const struct match *m);                         /* common, else native; "" where none */
 const char *match_action(const struct match *m);
 /* The normalised event: source, provider, event (common, else native), action, native, delivery, received ("2026-12-01T06:00:00Z"), the fields
  * that it has, and "unknown":[names] of those that its payload cannot tell. */

@@ -247,3 +247,30 @@ def test_a_hook_at_a_path_that_is_no_hooks_leaves_a_line_too_and_not_one_each():
     assert 1 <= s.log().count("a path that no source has") < 20, s.log()
     assert s.get("/api/v1/status")["unknown_paths"]["count"] == 20
     assert "and 16 POSTs to other paths that no source has" in s.cli("status")[1]
+
+
+def test_an_event_that_has_no_common_name_is_told_by_its_own():
+    s = Server({"rules/a.lua": '''rule "stars" { on = "github:watch", when = "always", run = function(job) job:log(job.event.event) end }
+rule "pushes" { on = "push", when = "always", run = function(job) end }'''})
+    payload = json.dumps({"action": "started", "repository": {"full_name": "acme/handbook"}, "sender": {"login": "ada"}}).encode()
+    status, answer = s.deliver(payload, event="watch")
+    assert status == 202 and [m["rule"] for m in answer["matched"]] == ["stars"], answer
+    d = s.get(f"/api/v1/deliveries/{answer['delivery']}")
+    assert (d["event"], d["action"], d["normalised"]["event"]) == ("watch", "started", "watch"), d
+    job = s.finished(answer["matched"][0]["job"])
+    assert job["event"] == "watch" and s.lines(job["id"]) == ["watch"], job
+    assert " watch.started " in s.cli("deliveries")[1] and ": watch.started from github" in s.cli("deliveries", "show", "1")[1]
+    assert [x["id"] for x in s.get("/api/v1/deliveries?event=watch")["deliveries"]] == [d["id"]]
+    again = s.cli("replay", "1", "--rule", "stars")
+    assert again[0] == 0 and s.get("/api/v1/deliveries/2")["event"] == "watch", again
+
+
+def test_a_replay_for_a_rule_that_is_not_there_says_so():
+    s = Server({"rules/r.lua": RULES["rules/r.lua"]})
+    s.deliver(b'{"ref": "refs/heads/main", "repository": {"full_name": "a/b"}}')
+    for args in ((), ("--dry-run",)):
+        code, out, err = s.cli("replay", "1", "--rule", "mian", *args)
+        assert code == 5 and "no rule 'mian', did you mean 'main'?" in err and not out, (code, out, err)
+    code, out, err = s.cli("replay", "1", "--rule", "dev")
+    assert code == 1 and "rule 'dev' does not match this delivery" in err and "--dry-run" in err, (code, out, err)
+    assert len(s.get("/api/v1/deliveries")["deliveries"]) == 1
