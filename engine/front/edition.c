@@ -12,6 +12,8 @@
 #include "rules/diag.h"
 #include "secret/secret.h"
 
+#define RULES_MAX 256                   /* looked at for a name that is nearly one */
+
 static void add_host(struct edition *ed, struct slice host)
 {
 	char *name = slice_dup(host);
@@ -150,6 +152,21 @@ const char *edition_near_path(const struct edition *ed, struct slice path)
 	const char *near = did_you_mean(path, paths);
 	free(paths);
 	return near;
+}
+
+void edition_no_rule(const struct ruleset *rules, const char *name, const char *file, struct buf *out)
+{
+	size_t n = ruleset_rule_count(rules) < RULES_MAX ? ruleset_rule_count(rules) : RULES_MAX;
+	const char **words = xcalloc(n + 1, sizeof *words);
+
+	for (size_t i = 0; i < n; i++)
+		words[i] = rule_name(ruleset_rule_at(rules, i));
+	const char *near = did_you_mean(slice_of(name), words);
+	if (near && strcmp(near, name))
+		buf_addf(out, "no rule '%s', did you mean '%s'?", name, near);
+	else
+		buf_addf(out, "no rule '%s'%s%s", name, *file ? " in " : "", file);
+	free(words);
 }
 
 int edition_answers_to(const struct edition *ed, struct slice host)

@@ -50,5 +50,7 @@ int edition_is_alone(const struct edition *ed);         /* 1: the caller's is th
 struct hook *edition_hook(struct edition *ed, struct slice path);      /* borrowed, or NULL */
 /* The path of a source that PATH could have meant, or NULL. Borrowed. */
 const char *edition_near_path(const struct edition *ed, struct slice path);
+/* "no rule 'typo', did you mean 'docs'?", or "… in FILE" where it is not empty. Appended to OUT. */
+void edition_no_rule(const struct ruleset *rules, const char *name, const char *file, struct buf *out);
 /* HOST as the header says it, with or without port and brackets; an absent header (no browser) is fine. */
 int edition_answers_to(const struct edition *ed, struct slice host);

@@ -23,9 +23,7 @@
 #include "front/recall.h"
 #include "front/shelf.h"
 #include "front/worker.h"
-#include "rules/diag.h"
 
-#define NAMES_MAX 256                   /* of rules, looked at for a name that is nearly one */
 #define FRAME_BYTES 1024                /* of the answer, besides what there is to say */
 
 struct explain {
@@ -117,22 +115,15 @@ static struct ruleset *find_rules(struct question *q)
 
 static const struct rule *find_rule(struct question *q, const struct ruleset *rs)
 {
-	const char *words[NAMES_MAX + 1];
-	size_t n = 0;
+	CLEANUP(buf_fini) struct buf why = BUF(4096);
 
 	for (size_t i = 0; i < ruleset_rule_count(rs); i++) {
 		const struct rule *r = ruleset_rule_at(rs, i);
 		if (!strcmp(rule_name(r), q->rule) && (!q->file[0] || !strcmp(rule_file(r), q->file)))
 			return r;
-		if (n < NAMES_MAX)
-			words[n++] = rule_name(r);
 	}
-	words[n] = NULL;
-	const char *near = did_you_mean(slice_of(q->rule), words);
-	if (near && strcmp(near, q->rule))
-		refuse(q, 404, "Not Found", "no rule '%s', did you mean '%s'?", q->rule, near);
-	else
-		refuse(q, 404, "Not Found", "no rule '%s'%s%s", q->rule, q->file[0] ? " in " : "", q->file);
+	edition_no_rule(rs, q->rule, q->file, &why);
+	refuse(q, 404, "Not Found", "%s", buf_cstr(&why));
 	return NULL;
 }
 

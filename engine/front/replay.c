@@ -190,7 +190,7 @@ static void judge(struct replay *t)
 	if (t->rule[0])
 		keep_rule(s, t->rule);
 	if (t->rule[0] && s->n_jobs == 0 && !t->is_dry)
-		snprintf(t->refusal, sizeof t->refusal, "rule '%s' does not match this delivery: dry_run=1 says why", t->rule);
+		snprintf(t->refusal, sizeof t->refusal, "rule '%s' does not match this delivery: a dry run (--dry-run, dry_run=1) says why", t->rule);
 }
 
 /* ---- what was kept ---- */
@@ -250,6 +250,20 @@ static void send_large(struct replay *t, struct http_request *r)
 	bodies_send(b, bytes, &t->work);
 }
 
+/* 1 where there is no such rule, and R has been told so. */
+static int lacks_rule(const struct replay *t, struct http_request *r)
+{
+	CLEANUP(buf_fini) struct buf why = BUF(4096);
+	const struct ruleset *rs = t->edition->rules;
+
+	for (size_t i = 0; i < ruleset_rule_count(rs); i++)
+		if (!strcmp(rule_name(ruleset_rule_at(rs, i)), t->rule))
+			return 0;
+	edition_no_rule(rs, t->rule, "", &why);
+	answer_not_found(r, buf_cstr(&why));
+	return 1;
+}
+
 static void on_kept(struct http_request *r, struct ask *q)
 {
 	struct replay *t = q->arg;
@@ -258,6 +272,8 @@ static void on_kept(struct http_request *r, struct ask *q)
 	fill(t, r, q);
 	if (!t->kept->has_body) {
 		ask_answer_gone(r, "the body of this delivery is no longer kept");
+		replay_free(t);
+	} else if (t->rule[0] && lacks_rule(t, r)) {
 		replay_free(t);
 	} else if (t->submit.body.len > BODY_LOOP_BYTES) {
 		send_large(t, r);
