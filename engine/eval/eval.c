@@ -61,12 +61,49 @@ static void add_decl(const struct world_decl *d, struct buf *out)
 	buf_addc(out, '}');
 }
 
-static void add_file(struct bundle *b, const struct eval_file *f)
+/* What Lua cannot read of F is left out as of LINE, and the places are made anew. -1: F is as it was. */
+static int leave_out(struct eval_file *f, int line, struct diags *diags)
+{
+	struct diags said = { 0 };
+	int is_first = f->readable.len == 0, bad;
+
+	if (is_first) {
+		f->readable = BUF(EVAL_MAX_FILE_BYTES + 1);
+		buf_add(&f->readable, buf_slice(&f->text));
+		places_free(f->places);
+		f->places = places_new(buf_slice(&f->readable), f->path, &said);
+	}
+	bad = salvage(f->places, line, &f->readable, &f->lost);
+	places_free(f->places);
+	f->places = places_new(buf_slice(&f->readable), f->path, bad ? &said : diags);
+	diags_fini(&said);
+	return bad;
+}
+
+/* Where Lua cannot read F, the declarations to blame are left out, and what is wrong with the others is said beside it: if what is
+ * left can be read. Else the first error stands alone, as what follows may be no more than its consequence. */
+static void run_file(struct bundle *b, struct eval_file *f, struct world_result *r)
+{
+	struct diags more = { 0 };
+
+	world_run(&b->files, f, r, &b->diags);
+	for (int i = 0; i < SALVAGE_MAX && r->unread_line && leave_out(f, r->unread_line, &more) == 0; i++) {
+		world_result_fini(r);
+		world_run(&b->files, f, r, &more);
+	}
+	for (size_t i = 0; i < more.n && !r->unread_line; i++) {
+		const struct diag *d = &more.list[i];
+		diags_add(&b->diags, d->severity, d->file, d->line, d->col, d->end_col, d->code, "%s", d->text);
+	}
+	diags_fini(&more);
+}
+
+static void add_file(struct bundle *b, struct eval_file *f)
 {
 	CLEANUP(world_result_fini) struct world_result r = { 0 };
 	struct buf *out = &b->decls;
 
-	world_run(&b->files, f, &r, &b->diags);
+	run_file(b, f, &r);
 	buf_adds(out, out->len ? ",\n{\"path\":" : "{\"path\":");
 	buf_add_json(out, slice_of(f->path));
 	buf_adds(out, ",\"source\":");
@@ -144,7 +181,7 @@ static void evaluate(struct bundle *b)
 			injection_find(f->places, f->path, &b->diags);
 	}
 	for (size_t i = 0; i < b->files.n; i++) {
-		const struct eval_file *f = &b->files.list[i];
+		struct eval_file *f = &b->files.list[i];
 		note_current(f->path);
 		switch (f->role) {
 		case EVAL_SETTINGS:

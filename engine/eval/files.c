@@ -99,6 +99,8 @@ static int read_text(struct reading *r, struct eval_file *f)
 static void file_fini(struct eval_file *f)
 {
 	places_free(f->places);
+	buf_fini(&f->readable);
+	salvage_lost_fini(&f->lost);
 	free(f->path);
 	free(f->name);
 	buf_fini(&f->text);

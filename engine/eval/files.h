@@ -2,6 +2,7 @@
 #pragma once
 #include "base/buf.h"
 #include "base/err.h"
+#include "eval/salvage.h"
 #include "rules/diag.h"
 
 #define EVAL_MAX_FILE_BYTES (1 << 20)
@@ -14,6 +15,8 @@ struct eval_file {
 	char *path;                     /* "rules/docs.lua" */
 	char *name;                     /* "docs" */
 	struct buf text;                /* valid UTF-8 without NUL, or the file is left out */
+	struct buf readable;            /* not empty: what Lua is given in its place, without what it could not read (salvage.h) */
+	struct salvage_lost lost;
 	int is_builtin;
 	struct places *places;          /* eval.c's; ended with the file */
 };

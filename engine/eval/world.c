@@ -133,6 +133,8 @@ static void say_undefined(lua_State *L, const char *name)
 	int seen = places_word(f->places, slice_of(name), line, PLACE_READ, &col);
 
 	line = seen ? seen : line;
+	if (salvage_is_lost(&f->lost, name))
+		return;
 	if (is_one_of(name, absent_names))
 		diags_add(w->diags, DIAG_ERROR, f->path, line, col, 0, "E008", "'%s' is not there: rule files are data", name);
 	else if (is_word_of_language(name))
@@ -424,8 +426,10 @@ static void push_globals(lua_State *L, int is_module)
 /* The chunk of F, with its globals; raises what Lua says of it. */
 static void load_chunk(lua_State *L, const struct eval_file *f)
 {
+	struct slice text = buf_slice(f->readable.len ? &f->readable : &f->text);
+
 	lua_pushfstring(L, "=%s", f->path);
-	int status = luaL_loadbufferx(L, f->text.ptr ? f->text.ptr : "", f->text.len, lua_tostring(L, -1), "t");
+	int status = luaL_loadbufferx(L, text.ptr ? text.ptr : "", text.len, lua_tostring(L, -1), "t");
 	lua_remove(L, -2);
 	if (status == LUA_ERRSYNTAX)
 		world_of(L)->is_unreadable = 1;
@@ -549,25 +553,37 @@ static struct slice quoted_word(struct slice message)
 	return begin ? (struct slice){ begin + 1, (size_t)(end - begin) - 1 } : SLICE_NULL;
 }
 
-static void say_brace(struct world *w, const struct eval_file *f, struct slice message)
+/* "… expected (to close '{' at line 12) near …": 12, or 0. */
+static int opener_line(struct slice message)
 {
-	static const struct slice marker = { "(to close '{' at line ", 22 };
-	ptrdiff_t at = slice_find(message, marker);
-	struct slice digits;
+	static const struct slice marker = { "' at line ", 10 };
+	ptrdiff_t open = slice_find(message, SLICE("(to close '"));
+	struct slice rest = open < 0 ? SLICE_NULL : slice_from(message, (size_t)open), digits;
+	ptrdiff_t at = slice_find(rest, marker);
 	int64_t line;
 
-	if (at < 0 || !slice_cut(slice_from(message, (size_t)at + marker.len), ')', &digits, &(struct slice){ 0 }) ||
+	if (at < 0 || !slice_cut(slice_from(rest, (size_t)at + marker.len), ')', &digits, &(struct slice){ 0 }) ||
 	    slice_to_i64(digits, 1, INT32_MAX, &line) < 0)
-		return;
-	diags_add(w->diags, DIAG_NOTE, f->path, (int)line, places_brace(f->places, (int)line), 0, "", "this is the brace that is open");
+		return 0;
+	return (int)line;
+}
+
+static void say_brace(struct world *w, const struct eval_file *f, struct slice message)
+{
+	int line = slice_find(message, SLICE("(to close '{'")) >= 0 ? opener_line(message) : 0;
+
+	if (line)
+		diags_add(w->diags, DIAG_NOTE, f->path, line, places_brace(f->places, line), 0, "", "this is the brace that is open");
 }
 
 static void say_error(struct world *w, struct slice message, const char *code)
 {
 	const struct eval_file *f = w->file;
 	int line = cut_place(w, &message, &f), col = 0;
-	int fault = f->places ? places_first_fault(f->places) : 0;
+	int fault = f->places ? places_first_fault(f->places) : 0, opener = opener_line(message);
 
+	if (w->is_unreadable && f == w->file)
+		w->out->unread_line = fault && fault <= line ? fault : opener ? opener : line;
 	if (fault && fault <= line && (w->is_unreadable || line <= fault + 2))
 		return;                                 /* a consequence of what has been said */
 	if (line && places_word(f->places, quoted_word(message), line, PLACE_ANY, &col) != line)

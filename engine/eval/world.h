@@ -13,6 +13,7 @@ struct world_decl {
 struct world_result {
 	struct world_decl *list;
 	size_t n;
+	int unread_line;                /* not 0: Lua cannot read the file, and this line is to blame; nothing is declared */
 };
 /* F is one of FILES, all of which have their places, and whose modules it may require. It is run twice, and must say the same
  * both times. What is wrong is added to DIAGS, also about those modules. OUT is owned by the caller, filled in any case. */

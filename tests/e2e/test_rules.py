@@ -37,6 +37,18 @@ rule "nils" { on = "push", when = { branch = nil }, run = function(job) end }
     assert code == 1 and "rules/bad.lua" in out + err, out + err
 
 
+def test_a_rule_that_lua_cannot_read_and_one_without_a_name_hide_no_other():
+    s = Server({"rules/bad.lua": '''rule "open" { on = "push", when = "always", run = function(job) job:sh( end }
+rule { on = "psuh", when = "always", run = function(job) end }
+rule "typo" { on = "push", when = "always", timout = "5m", run = function(job) end }
+'''}, start=False)
+    code, out, err = s.cli("check", s.site)
+    text = out + err
+    for want in ("rules/bad.lua:1:73: error: unexpected symbol near 'end'", "rules/bad.lua:2:1: error: a rule begins with its name", "rules/bad.lua:2:13: error: unknown event 'psuh'",
+                 "rules/bad.lua:3:45: error: unknown rule key 'timout'", "4 errors"):
+        assert code == 1 and want in text, (want, text)
+
+
 def test_serve_does_not_start_on_a_bad_file_and_says_why():
     s = Server({"rules/bad.lua": "rule \"x\" { om = \"push\" }"}, start=False)
     s.start(expect=False)

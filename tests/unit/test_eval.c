@@ -251,6 +251,49 @@ Test(eval, a_missing_comma_that_lua_reads_as_a_call_is_told)
 	no_leaks();
 }
 
+/* Of text TEXT, how many mistakes are told, and one of them. */
+static void expect_of(const char *text, int n, const char *want)
+{
+	int got = 0;
+
+	put("rules/r.lua", text);
+	evaluate();
+	for (const char *at = diags_text; (at = strstr(at, ": error: ")); at++)
+		got++;
+	cr_assert_eq(got, n, "%s\n%s", text, diags_text);
+	cr_assert(strstr(diags_text, want), "%s\nno \"%s\" in\n%s", text, want, diags_text);
+	done();
+}
+
+Test(eval, a_declaration_that_cannot_be_read_hides_no_other)
+{
+	/* a fault in a function, a brace, a text: the others are read, and their columns are right */
+	expect_of("rule \"a\" { run = function(job) job:sh( end }\nrule \"b\" { x = undefined, y = 1, y = 2 }\n", 3, "rules/r.lua:2:16: error: undefined name");
+	expect_of("rule \"a\" { x = 1 y = 2 }\nrule \"b\" { z = nil }\n", 2, "rules/r.lua:2:16: error: nil is nothing");
+	expect_of("rule \"a\" {\n  x = { 1 }\n\nrule \"b\" { z = nil }\n", 2, "rules/r.lua:4:16: error: nil is nothing");
+	expect_of("rule \"a\" { x = \"1 }\nrule \"b\" { z = nil }\n", 3, "rules/r.lua:2:16: error: nil is nothing");
+	/* two of them; what stands between is kept, and locals too */
+	expect_of("rule \"a\" { x = = 1 }\nlocal t = \"5m\"\nrule \"b\" { x = = 1 }\nrule \"c\" { t = t, u = v }\n", 3, "rules/r.lua:4:23: error: undefined name 'v'");
+	expect_of("rule \"a\" { x = = 1 }\nrule \"b\" { x = = 1 }\n", 2, "rules/r.lua:2:14: error: unexpected symbol near '='");
+	/* a local that went with it is not undefined */
+	expect_of("rule \"a\" { x = = 1 }\n  local t = 1\n  local function f() end\nrule \"b\" { t = t, f = f() }\n", 1, "rules/r.lua:1:14: error: unexpected symbol");
+	/* in code around declarations it is not known what belongs to what: the first error alone */
+	expect_of("for i = 1, 2 do\nrule(\"a\" .. i) { x = = 1 }\nend\nrule \"b\" { z = undefined }\n", 1, "rules/r.lua:2:20: error: unexpected symbol");
+	expect_of("local x = {\nrule \"b\" { z = undefined }\n", 1, "this brace is not closed");
+	expect_of("  rule \"a\" { x = = 1 }\n  rule \"b\" { z = undefined }\n", 1, "unexpected symbol");
+	expect_of("rule \"a\" { x = [[\nrule \"b\" { z = undefined }\n", 1, "this brace is not closed");
+	expect_of("local s = [[\nrule \"no\" { x = = 1 }\n]]\nrule \"b\" { z = = 1 }\nrule \"c\" { z = undefined }\n", 2, "rules/r.lua:5:16: error: undefined name");
+	/* eight are left out, a ninth is too many: then the first error alone */
+	for (int n = 8; n <= 9; n++) {
+		CLEANUP(buf_fini) struct buf text = BUF(BUF_UNLIMITED);
+		for (int i = 0; i < n; i++)
+			buf_addf(&text, "rule \"a%d\" { x = = 1 }\n", i);
+		buf_adds(&text, "rule \"z\" { z = undefined }\n");
+		expect_of(buf_cstr(&text), n == 8 ? 9 : 1, "rules/r.lua:1:15: error: unexpected symbol");
+	}
+	no_leaks();
+}
+
 Test(eval, a_hole_in_the_script_of_a_function_is_told)
 {
 #define RUN_IS(body) "rule \"x\" { on = \"push\", when = \"always\", run = function(job)\n" body "\nend }\n"
