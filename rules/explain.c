@@ -174,7 +174,7 @@ static void explain_rule(struct paper *p, const struct rule *r)
 	const struct cond *rows = NULL;
 	size_t n = is_asked ? rows_of(&r->when, &rows) : 0;
 
-	p->label_width = r->has_filter ? 6 : n && !r->n_cells ? 2 : 4;      /* "on", "when", "cell", "filter" */
+	p->label_width = r->has_filter ? 6 : r->has_queue ? 5 : n && !r->n_cells ? 2 : 4;   /* "on", "when", "cell", "queue", "filter" */
 	for (size_t i = 0; i < n; i++) {
 		size_t w = columns(slice_of(cond_label(p->m, &rows[i])));
 		p->label_width = w > p->label_width && w <= LABEL_MAX ? w : p->label_width;
@@ -198,6 +198,11 @@ static void explain_rule(struct paper *p, const struct rule *r)
 		row_head(p, TRUTH_UNKNOWN, "filter");
 		buf_adds(p->out, FILTER_WORDS);
 		place(p, r, r->filter_line, r->filter_col, columns(slice_of(FILTER_WORDS)));
+	}
+	if (r->has_queue) {
+		row_head(p, TRUTH_YES, "queue");
+		match_queue_words(p->m, r, p->out);
+		buf_addc(p->out, '\n');
 	}
 }
 
@@ -402,6 +407,20 @@ static void head_json(const struct rule *r, struct buf *out)
 	on_json(r, out);
 }
 
+static void queue_json(const struct match *m, const struct rule *r, struct buf *out)
+{
+	CLEANUP(buf_fini) struct buf key = BUF(BUF_UNLIMITED);
+
+	if (!r->has_queue)
+		return;
+	buf_adds(out, ",\"queue\":");
+	rule_queue_json(r, out);
+	if (match_queue_filled(m, r, &key)) {
+		buf_addc(out, ',');
+		add_text(out, "queue_key", buf_cstr(&key));
+	}
+}
+
 static void rule_json(struct match *m, const struct rule *r, struct buf *out)
 {
 	const struct cond *rows = NULL;
@@ -416,6 +435,7 @@ static void rule_json(struct match *m, const struct rule *r, struct buf *out)
 	conds_json(m, rows, n, out);
 	if (!m->delivery.only)
 		cells_json(m, r, out);
+	queue_json(m, r, out);
 	if (r->has_filter)
 		buf_addf(out, ",\"filter\":{\"line\":%d,\"col\":%d,\"text\":\"" FILTER_WORDS "\"}", r->filter_line, r->filter_col);
 	buf_addc(out, '}');

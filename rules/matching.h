@@ -57,6 +57,10 @@ int match_fires(const struct match *m, uint32_t rule);
 /* TEMPLATE filled for a cell of fired rule I; one that is too long as its hash. Returns how many fields the event lacks. */
 #define KEY_MAX_BYTES 512
 int match_key_fill(const struct match *m, size_t i, size_t cell, const char *template, struct buf *out);
+/* "acme/app refs/heads/main, limit 1, cancel": where the jobs of R are, which says so. The key is filled where R fires, for the first
+ * cell of those that run; else as it is written. */
+void match_queue_words(const struct match *m, const struct rule *r, struct buf *out);
+int match_queue_filled(const struct match *m, const struct rule *r, struct buf *out);    /* the key alone; 0: R has none, or does not fire */
 /* Why a rule did not fire, in one line: `branch: want "main", got "dev"`. For such a rule only. */
 void match_because(struct match *m, const struct rule *r, struct buf *out);
 /* The same of a condition that does not hold. */

@@ -4,6 +4,7 @@
 
 #include "base/hex.h"
 #include "rules/matching.h"
+#include "rules/schema.h"
 #include "rules/template.h"
 
 #define MAX_WAIT_FACTOR 10              /* of debounce, where max_wait is not said */
@@ -109,6 +110,35 @@ int match_key_fill(const struct match *m, size_t i, size_t cell, const char *tem
 		buf_add(out, buf_slice(&filled));
 	}
 	return missing;
+}
+
+void match_queue_words(const struct match *m, const struct rule *r, struct buf *out)
+{
+	const struct queue_policy *p = &r->queue.policy;
+
+	if (r->queue.shared)
+		buf_adds(out, r->queue.shared);
+	else if (!r->queue.key)
+		buf_adds(out, "of all jobs of the rule");
+	else if (!match_queue_filled(m, r, out))
+		buf_adds(out, r->queue.key);
+	buf_addf(out, ", limit %d, %s", p->limit, queue_busy_name(p->busy));
+	if (!p->debounce_ms)
+		return;
+	buf_adds(out, ", debounce ");
+	schema_add_duration(p->debounce_ms, out);
+	buf_adds(out, " up to ");
+	schema_add_duration(p->max_wait_ms, out);
+}
+
+int match_queue_filled(const struct match *m, const struct rule *r, struct buf *out)
+{
+	for (size_t i = 0; i < match_count(m) && r->queue.key; i++)
+		if (match_rule(m, i) == r && match_cell_count(m, i)) {
+			match_key_fill(m, i, 0, r->queue.key, out);
+			return 1;
+		}
+	return 0;
 }
 
 int match_queue_key(const struct match *m, size_t i, size_t cell, struct buf *out)

@@ -149,7 +149,8 @@ void match_explain(const struct match *m, struct buf *out, int colour);
 /* {"source","event","action","rules":N,"listen":N,"match":N,"explained":[{"rule","file","line","on":[…],"result":"yes|no|unknown",
  * "fires":bool,("enabled":false,)("only":true,)"verdict",
  * "conditions":[{"name","result","line","col","want","got","text"} | {"name":"any|all|none",…,"conditions":[…]}],
- * ("cells":[{"cell","result","runs","conditions"}],)("filter":{"line","col","text"})}],("more":N)}
+ * ("cells":[{"cell","result","runs","conditions"}],)("queue":as above,("queue_key":filled,))("filter":{"line","col",
+ * "text"})}],("more":N)}
  * "only": it was meant for this rule, whose conditions were not asked. Whole at any maximum of OUT from 4 KiB on: rules that find
  * no room are among "more". */
 void match_explain_json(const struct match *m, struct buf *out);

@@ -96,6 +96,35 @@ Test(queue, keys_are_filled_from_the_event_and_its_cell)
 	no_leaks();
 }
 
+static void expect_explained(const struct match *m, const char *want)
+{
+	CLEANUP(buf_fini) struct buf text = BUF(BUF_UNLIMITED), json = BUF(BUF_UNLIMITED);
+
+	match_explain(m, &text, 0);
+	match_explain_json(m, &json);
+	cr_assert(strstr(buf_cstr(&text), want) || strstr(buf_cstr(&json), want), "no %s in\n%s\n%s", want, buf_cstr(&text), buf_cstr(&json));
+}
+
+Test(queue, explain_says_where_a_job_would_wait)
+{
+	struct ruleset *rs = MUST_COMPILE("source", "s", "{'provider':'forge','secret':{'$secret':'k'}}", "queue", "production", "{'limit':2}",
+		"rule", "plain", "{'on':'push','when':'always','run':{'$fn':1}}", QUEUED("shared", "'production'"),
+		QUEUED("own", "{'key':'{repo} {ref}','busy':'cancel','debounce':'90s'}"), QUEUED("all", "{'busy':'skip'}"),
+		"rule", "not", "{'on':'push','when':{'branch':'dev'},'queue':{'key':'{repo}'},'run':{'$fn':1}}");
+	CLEANUP(freep) char *text = json_of(PUSH);
+	struct match *m = match(rs, "push", text);
+
+	expect_explained(m, "  ok   queue  production, limit 2, wait\n");
+	expect_explained(m, "  ok   queue  a/b refs/heads/main, limit 1, cancel, debounce 90s up to 15m\n");
+	expect_explained(m, "  ok   queue  of all jobs of the rule, limit 1, skip\n");
+	expect_explained(m, "  ok   queue   {repo}, limit 1, wait\n");
+	expect_explained(m, "\"queue\":{\"name\":\"production\",\"limit\":2,\"busy\":\"wait\"}}");
+	expect_explained(m, "\"max_wait_ms\":900000},\"queue_key\":\"a/b refs/heads/main\"}");
+	match_free(m);
+	ruleset_unref(rs);
+	no_leaks();
+}
+
 static void expect_merge(const struct ruleset *rs, const char *event, const char *plain, const char *want)
 {
 	CLEANUP(buf_fini) struct buf key = BUF(BUF_UNLIMITED);
