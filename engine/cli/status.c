@@ -72,9 +72,6 @@ static int run(const struct command *self, int argc, char **argv)
 		if (talk_integer(answer, "from_future"))
 			printf("refused as they are of the future: %lld; is this machine's clock right?\n",
 			       (long long)talk_integer(answer, "from_future"));
-		if (talk_integer(answer, "not_allowed"))
-			printf("%lld deliveries were refused as their addresses are in no source's allow: the log names them\n",
-			       (long long)talk_integer(answer, "not_allowed"));
 		const char *error = talk_string(answer, "rules_error");
 		if (*error)
 			printf("the rule files on disk are not in force: %s\n", error);

@@ -386,9 +386,8 @@ static void tell_status(struct http_request *r, struct ask *q)
 
 	buf_adds(&body, "{\"version\":\"" PUSHROD_VERSION "\",\"url\":");
 	buf_add_json(&body, slice_of(l->edition->url));
-	const struct ingest *g = l->front->ingest;
-	buf_addf(&body, ",\"started_ms\":%" PRId64 ",\"from_future\":%" PRId64 ",\"not_allowed\":%" PRId64, l->front->started_ms,
-		 g ? ingest_from_future(g) : 0, g ? ingest_not_allowed(g) : 0);
+	buf_addf(&body, ",\"started_ms\":%" PRId64 ",\"from_future\":%" PRId64, l->front->started_ms,
+		 l->front->ingest ? ingest_from_future(l->front->ingest) : 0);
 	buf_addf(&body, ",\"watchers\":%d,\"ruleset\":\"%s\",\"rules\":%zu,\"rules_error\":",
 		 loops_count_watchers(l->front), ruleset_sha256(l->edition->rules), ruleset_rule_count(l->edition->rules));
 	add_text_or_null(&body, l->edition->error);

@@ -42,7 +42,7 @@
 struct ingest {
 	struct store *store;
 	_Atomic size_t waiting_bytes;
-	_Atomic int64_t from_future, not_allowed;
+	_Atomic int64_t from_future;
 	struct strays *strays;
 };
 
@@ -93,11 +93,6 @@ struct strays *ingest_strays(const struct ingest *g)
 int64_t ingest_from_future(const struct ingest *g)
 {
 	return atomic_load(&g->from_future);
-}
-
-int64_t ingest_not_allowed(const struct ingest *g)
-{
-	return atomic_load(&g->not_allowed);
 }
 
 /* ---- an arrival, and its copies of the request ---- */
@@ -534,7 +529,6 @@ static int is_allowed(struct http_request *r, struct loop *l, struct hook *h)
 		return 1;
 	CLEANUP(freep) char *why = client.ptr ? xprintf("address " SLICE_FMT " is not in its allow", SLICE_ARG(client)) :
 					       xprintf("proxy %s names no address", peer);
-	atomic_fetch_add(&l->front->ingest->not_allowed, 1);
 	log_refusal(h, 403, why);
 	http_problem(r, 403, "Forbidden", "this source takes no deliveries from this address");
 	return 0;

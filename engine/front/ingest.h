@@ -15,8 +15,6 @@ struct ingest *ingest_new(struct store *store);
 void ingest_free(struct ingest *g);             /* after the loops have ended; NULL is fine */
 /* How many deliveries were well signed, but of a time that our clock has not reached. Any thread. */
 int64_t ingest_from_future(const struct ingest *g);
-/* How many came from an address that their source does not allow. Any thread. */
-int64_t ingest_not_allowed(const struct ingest *g);
 struct strays *ingest_strays(const struct ingest *g);   /* borrowed: deliveries to paths that no source has */
 /* R, where it is a POST, is no source's: counted, and told to the log now and then. R is to be answered. On L's thread. */
 void ingest_on_stray(const struct http_request *r, struct loop *l);

@@ -33,9 +33,10 @@ def test_only_allowed_addresses_send_and_a_stranger_says_nothing_of_his_own():
     assert post(s, "lan", "192.168.1.5")[0] == 403, "the peer is no proxy: what it says of itself is nothing"
     assert post(s, "here", "203.0.113.9")[0] == 202
     status = s.get("/api/v1/status")
-    assert status["not_allowed"] == 2 and status["deliveries"] == 2, status
+    assert status["deliveries"] == 2 and [(r["source"], r["count"], r["status"], r["reason"]) for r in status["refused"]] == [
+        ("lan", 2, 403, "address 127.0.0.1 is not in its allow")], status
     assert 'source=lan status=403 reason="address 127.0.0.1 is not in its allow"' in s.log()
-    assert "2 deliveries were refused as their addresses" in s.cli("status", "--state", s.state)[1]
+    assert "address 127.0.0.1 is not in its allow (answered 403)" in s.cli("status", "--state", s.state)[1]
 
 
 def test_of_a_proxy_of_ours_it_is_the_last_address_that_counts():
