@@ -55,7 +55,7 @@ static void show_verdict(const json_t *d)
 		printf("  %-20s job %" PRId64 " %s%s%s%s%s%s%s\n", talk_string(x, "rule"), talk_integer(x, "id"), talk_state_colour(state), state,
 		       talk_plain(), *talk_string(x, "cell") ? "  " : "", talk_string(x, "cell"), *reason ? ": " : "", reason);
 		if (talk_integer(x, "deliveries") > 1)
-			printf("  %-20s runs for %" PRId64 " deliveries, the newest is %" PRId64 "\n", "", talk_integer(x, "deliveries"),
+			printf("  %-20s stands for %" PRId64 " deliveries, the newest is %" PRId64 "\n", "", talk_integer(x, "deliveries"),
 			       talk_integer(x, "delivery"));
 	}
 	json_array_foreach(json_object_get(d, "notes"), i, x)

@@ -71,7 +71,7 @@ def test_five_fast_pushes_become_one_job_for_the_last_commit():
         assert status == 200 and again["duplicate"] and only(again)["job"] == job["id"], again
     assert len(s.get("/api/v1/jobs")["jobs"]) == 1
     code, out, err = s.cli("deliveries", "show", str(ids[1]))
-    assert code == 0 and f"job {job['id']} succeeded" in out and f"runs for 5 deliveries, the newest is {ids[4]}" in out, (out, err)
+    assert code == 0 and f"job {job['id']} succeeded" in out and f"stands for 5 deliveries, the newest is {ids[4]}" in out, (out, err)
 
 
 def test_a_force_push_in_a_burst_leaves_the_paths_unknown():

@@ -136,7 +136,7 @@ export class JobPage extends Page {
 
   private batch() {
     const batch = this.detail?.batch ?? [];
-    return batch.length < 2 ? "" : html`<details class="batch"><summary>Runs for ${batch.length} deliveries, merged into one job</summary><ul>
+    return batch.length < 2 ? "" : html`<details class="batch"><summary>Stands for ${batch.length} deliveries, merged into one job</summary><ul>
       ${batch.map((d) => html`<li><a href="/deliveries/${d.delivery}">delivery ${d.delivery}</a> ${what(d)} ${d.title ?? ""} · ${when(d.received_ms)}</li>`)}
       </ul></details>`;
   }
