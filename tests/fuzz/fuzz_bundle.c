@@ -23,7 +23,8 @@ static void use(struct ruleset *rs)
 		buf_clear(&out);
 		match_event_json(m, &out);
 		for (size_t k = 0; k < match_count(m); k++) {
-			CLEANUP(buf_fini) struct buf plan = BUF(1 << 20);
+			CLEANUP(buf_fini) struct buf plan = BUF(1 << 20), key = BUF(1 << 20);
+			match_queue_key(m, k, 0, &key);
 			if (rule_plan_json(match_rule(m, k), slice_of(match_cell(m, k, 0)), buf_slice(&out), &plan, &e) < 0)
 				abort();
 		}

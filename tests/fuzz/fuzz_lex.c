@@ -5,6 +5,7 @@
 
 #include "eval/injection.h"
 #include "eval/places.h"
+#include "eval/salvage.h"
 
 static void check_tokens(struct slice text)
 {
@@ -28,6 +29,23 @@ static void check_tokens(struct slice text)
 	}
 }
 
+/* What is left out of a text leaves its lines, and what stood on them but that, in their places. */
+static void check_salvage(struct slice text)
+{
+	CLEANUP(buf_fini) struct buf kept = BUF(BUF_UNLIMITED);
+	CLEANUP(salvage_lost_fini) struct salvage_lost lost = { 0 };
+	struct diags unheard = { 0 };
+
+	buf_add(&kept, text);
+	struct places *p = places_new(buf_slice(&kept), "f", &unheard);
+	salvage(p, 2, &kept, &lost);
+	places_free(p);
+	diags_fini(&unheard);
+	for (size_t i = 0; i < text.len; i++)
+		if (kept.ptr[i] != text.ptr[i] && (kept.ptr[i] != ' ' || text.ptr[i] == '\n'))
+			abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
@@ -36,6 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	const struct place_table *table;
 
 	check_tokens(text);
+	check_salvage(text);
 	struct places *p = places_new(text, "f", &diags);
 	for (int line = 1; line <= 3; line++)
 		if (places_declaration(p, "rule", SLICE("x"), line, &table) && table)
