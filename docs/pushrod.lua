@@ -255,7 +255,7 @@ function secret(name) end
 ---@field keep? integer how many old releases stay, 5 unless said
 
 ---@class pushrod.Job
----@field event pushrod.Event the event's fields, as `when` knows them; one that is missing is nil
+---@field event pushrod.Event the event's fields, as `when` knows them; one that is missing is nil, a name that is none raises
 ---@field payload table the sender's JSON; a null member is nil
 ---@field headers table<string, string> of the delivery's request
 ---@field cause table? where a job caused the event (`job:`, `rule:`, `local:`): its rule, job, delivery, state, outputs, depth, event

@@ -69,7 +69,7 @@ const struct job_method job_methods[] = {
 const size_t job_method_count = COUNT(job_methods);
 
 const struct job_word job_data[] = {
-	{ "event", "pushrod.Event", "the event's fields, as `when` knows them; one that is missing is nil" },
+	{ "event", "pushrod.Event", "the event's fields, as `when` knows them; one that is missing is nil, a name that is none raises" },
 	{ "payload", "table", "the sender's JSON; a null member is nil" },
 	{ "headers", "table<string, string>", "of the delivery's request" },
 	{ "cause", "table?", "where a job caused the event (`job:`, `rule:`, `local:`): its rule, job, delivery, state, outputs, depth, event" },

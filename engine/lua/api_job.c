@@ -7,6 +7,7 @@
 
 #include "lua/api.h"
 #include "lua/effect.h"
+#include "lua/event.h"
 #include "lua/options.h"
 #include "lua/state.h"
 #include "lua/values.h"
@@ -68,12 +69,18 @@ static void push_batch(lua_State *lua, const struct attempt *a)
 
 	if (batch) {
 		values_push(lua, batch);
+		for (lua_Integer i = 1; i <= (lua_Integer)json_array_size(batch); i++) {
+			lua_rawgeti(lua, -1, i);
+			event_guard(lua);
+			lua_pop(lua, 1);
+		}
 		return;
 	}
 	lua_newtable(lua);
 	values_push(lua, json_object_get(a->spec, "event"));
 	values_push(lua, json_object_get(a->spec, "delivery"));
 	lua_setfield(lua, -2, "id");
+	event_guard(lua);
 	lua_rawseti(lua, -2, 1);
 }
 
@@ -116,6 +123,8 @@ void api_push_job(lua_State *lua, struct attempt *a)
 	lua_newtable(lua);
 	for (size_t i = 0; i < COUNT(data); i++) {
 		values_push(lua, json_object_get(a->spec, data[i][1]));
+		if (!strcmp(data[i][0], "event"))
+			event_guard(lua);
 		lua_setfield(lua, -2, data[i][0]);
 	}
 	values_push(lua, json_object_get(json_object_get(a->spec, "plan"), "matrix"));

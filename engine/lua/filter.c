@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "lua/effect.h"
+#include "lua/event.h"
 #include "lua/state.h"
 #include "lua/values.h"
 #include "wire/role.h"
@@ -38,6 +39,7 @@ static int ask(lua_State *lua)
 	lua_pushvalue(lua, -1);
 	lua_getinfo(lua, ">S", &ar);
 	values_push(lua, json_object_get(attempt_of(lua)->spec, "event"));
+	event_guard(lua);
 	lua_call(lua, 1, 2);
 	if (!lua_isboolean(lua, -2))
 		return luaL_error(lua, "%s:%d: a filter returns true or false, not %s", ar.short_src, ar.linedefined, luaL_typename(lua, -2));

@@ -275,9 +275,23 @@ static void open_words(lua_State *lua)
 	lua_register(lua, "rule", on_rule);
 }
 
+/* What Lua has elsewhere and a job has not, and what to take for it. */
+static const struct { const char *name, *instead; } absent[] = {
+	{ "os.execute", "use job:sh or job:exec" }, { "os.exit", "use job:fail, job:skip or job:cancel" },
+	{ "os.getenv", "a step gets what `env` says; in Lua use job.event, or job:secret" },
+	{ "os.remove", "use job:exec { \"rm\", … }" }, { "os.rename", "use job:exec { \"mv\", … }" }, { "os.tmpname", "use job:tmp()" },
+	{ "io", "use job:sh or job:exec, with capture = true for what they print" }, { "loadfile", "use require" }, { "dofile", "use require" },
+	{ "package", "require finds plugins/NAME.lua" }, { "debug", "job:log says what a value is" },
+};
+
 static int no_such_name(lua_State *lua)
 {
-	return luaL_error(lua, "undefined name '%s'", luaL_tolstring(lua, 2, NULL));
+	const char *in = lua_tostring(lua, lua_upvalueindex(1)), *name = lua_pushfstring(lua, "%s%s", in, luaL_tolstring(lua, 2, NULL));
+
+	for (size_t i = 0; i < COUNT(absent); i++)
+		if (!strcmp(name, absent[i].name))
+			return luaL_error(lua, "'%s' is not there for a job: %s", name, absent[i].instead);
+	return luaL_error(lua, "undefined name '%s'", name);
 }
 
 static int no_assignment(lua_State *lua)
@@ -286,11 +300,12 @@ static int no_assignment(lua_State *lua)
 	return luaL_error(lua, "'%s' is set without local: write local %s = …", name, name);
 }
 
-static void make_strict(lua_State *lua)
+/* [-1, +0] The table on top answers for names that it has not, and takes none. IN: "os.", or "" for the globals. */
+static void lock(lua_State *lua, const char *in)
 {
-	lua_pushglobaltable(lua);
 	lua_createtable(lua, 0, 3);
-	lua_pushcfunction(lua, no_such_name);
+	lua_pushstring(lua, in);
+	lua_pushcclosure(lua, no_such_name, 1);
 	lua_setfield(lua, -2, "__index");
 	lua_pushcfunction(lua, no_assignment);
 	lua_setfield(lua, -2, "__newindex");
@@ -298,6 +313,14 @@ static void make_strict(lua_State *lua)
 	lua_setfield(lua, -2, "__metatable");
 	lua_setmetatable(lua, -2);
 	lua_pop(lua, 1);
+}
+
+static void make_strict(lua_State *lua)
+{
+	lua_getglobal(lua, "os");
+	lock(lua, "os.");
+	lua_pushglobaltable(lua);
+	lock(lua, "");
 }
 
 static int open_all(lua_State *lua)

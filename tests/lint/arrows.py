@@ -18,7 +18,9 @@ MAY = {
     "store": ["base", "model", "journal"],
     "eval": ["base", "model", "rules", "wire"],
     "runner": ["base", "model", "wire", "journal"],
-    "lua": ["base", "model", "wire", "journal", "runner", "rules/residue.h"],      # a job decides what was left open until git was asked
+    "lua": ["base", "model", "wire", "journal", "runner",
+            "rules/residue.h",      # a job decides what was left open until git was asked
+            "rules/normalise.h", "rules/schema.h"],         # which fields an event can have
     "dispatch": ["base", "model", "wire", "journal", "store"],
     "ui": ["base"],
     "front": ["base", "model", "wire", "journal", "secret", "rules", "store", "dispatch", "runner/spec.h", "ui"],

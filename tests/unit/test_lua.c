@@ -29,6 +29,8 @@ Test(lua, data_of_the_event_keeps_its_types_and_modules_are_found)
 	attempt(&t, RULE("assert(job.payload.a.b[1] == 1 and job.payload.a.b[2] == null and job.payload.n == nil)\n"
 			 "assert(math.type(job.payload.big) == 'integer' and job.payload.big == 9007199254740993)\n"
 			 "assert(job.event.branch == 'main' and job.id == 7 and job.attempt == 1 and job.url == 'http://x/jobs/7')\n"
+			 "assert(job.event.tag == nil and job.event.planned == nil and os.time() > 0)\n"
+			 "for k, v in pairs(job.event) do assert(job.event[k] == v) end assert(json.encode(job.event):find('main'))\n"
 			 "assert(require('words').hello == 'hello from a module')\n"
 			 "assert(json.encode(json.decode('{\"a\":[1,null,2.5,\"x\"]}')) == '{\"a\":[1,null,2.5,\"x\"]}')\n"
 			 "job:log('100%d') print('printed', 1)"));
@@ -45,7 +47,8 @@ Test(lua, a_batch_is_what_the_job_runs_for_and_of_most_it_is_one)
 	t.more = "\"plan\":{},\"event\":{\"sha\":\"c3\"},";
 	trial_run(&t, "rule \"r\" { on = \"push\", when = \"always\", run = function(job)\n"
 		  "  assert(#job.batch == 1 and job.batch[1].id == 3 and job.batch[1].sha == 'c3' and job.event.id == nil)\n"
-		  "  assert(job.batch == job.batch)\nend }");
+		  "  assert(job.batch == job.batch and job.batch[1].branch == nil)\n"
+		  "  assert(not pcall(function() return job.batch[1].bransh end))\nend }");
 	cr_assert_eq(t.state, JOB_SUCCEEDED, "%s", t.reason);
 	trial_end(&t);
 	trial_begin(&t);
@@ -180,15 +183,21 @@ Test(lua, what_is_hostile_ends_in_a_clear_error)
 		{ RULE("assert(load(('('):rep(1000) .. ')'))"), "C stack overflow" },
 		{ RULE("return load('\\27Lua')()"), "attempt to call a nil value" },
 		{ RULE("assert(load(string.rep('\\27LuaT', 10), 'x', 'b'))"), "attempt to load a binary chunk" },
-		{ RULE("return io.open('/etc/passwd')"), "undefined name 'io'" },
-		{ RULE("return os.execute('id')"), "execute" },
+		{ RULE("return io.open('/etc/passwd')"), "'io' is not there for a job: use job:sh or job:exec" },
+		{ RULE("return os.execute('id')"), "'os.execute' is not there for a job: use job:sh or job:exec" },
+		{ RULE("return os.getenv('HOME')"), "'os.getenv' is not there for a job: " },
+		{ RULE("return os.zeit()"), "undefined name 'os.zeit'" },
+		{ RULE("return loadfile('x')"), "'loadfile' is not there for a job: use require" },
+		{ RULE("return job.event.titel"), "an event has no 'titel', did you mean 'title'?" },
+		{ RULE("return job.event.nonsense"), "an event has no 'nonsense'; what the sender sent is in job.payload" },
+		{ RULE("setmetatable(job.event, nil)"), "protected metatable" },
 		{ RULE("return require('os').execute('id')"), "no module 'os'" },
 		{ RULE("return require('_G').pcall"), "no module '_G'" },
 		{ RULE("return require('string').dump(print)"), "no module 'string'" },
 		{ RULE("require('me')"), "module 'me' requires itself" },
 		{ RULE("return string.dump(print)"), "field 'dump'" },
 		{ RULE("return collectgarbage()"), "undefined name 'collectgarbage'" },
-		{ RULE("return debug.sethook()"), "undefined name 'debug'" },
+		{ RULE("return debug.sethook()"), "'debug' is not there for a job: " },
 		{ RULE("x = 1"), "without local" },
 		{ RULE("setmetatable(_G, nil)"), "protected metatable" },
 		{ RULE("getmetatable('').__index = nil"), "attempt to index a string value" },
@@ -578,11 +587,14 @@ Test(lua, a_filter_has_the_last_word)
 	static const struct { const char *lua; enum job_state state; const char *reason; } all[] = {
 		{ FILTER("return event.branch == 'main'"), JOB_SUCCEEDED, "" },
 		{ FILTER("return false, 'not for ' .. event.branch"), JOB_SKIPPED, "not for main" },
+		{ FILTER("return event.bransh == 'main'"), JOB_FAILED, "rules/r.lua:3: an event has no 'bransh', did you mean 'branch'?" },
+		{ FILTER("return event.tag == nil and event.native == nil"), JOB_SUCCEEDED, "" },
+		{ FILTER("return os.execute('true')"), JOB_FAILED, "'os.execute' is not there for a job" },
 		{ FILTER("return false"), JOB_SKIPPED, "the rule's filter said no" },
 		{ FILTER("return false, 7"), JOB_SKIPPED, "7" },
 		{ FILTER("return nil"), JOB_FAILED, "rules/r.lua:2: a filter returns true or false, not nil" },
 		{ FILTER("return 'yes'"), JOB_FAILED, "rules/r.lua:2: a filter returns true or false, not string" },
-		{ FILTER("local x = event.nothing.more return true"), JOB_FAILED, "rules/r.lua:3: attempt to index a nil value (field 'nothing')" },
+		{ FILTER("local x = event.tag.more return true"), JOB_FAILED, "rules/r.lua:3: attempt to index a nil value (field 'tag')" },
 		{ FILTER("event.branch = 'other' return true"), JOB_SUCCEEDED, "" },
 		{ FILTER("return job ~= nil"), JOB_FAILED, "undefined name 'job'" },
 	};
