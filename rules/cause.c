@@ -42,6 +42,11 @@ struct slice cause_rule(const struct cause *c)
 	return text_of(json_object_get(c->root, "rule"));
 }
 
+int64_t cause_job(const struct cause *c)
+{
+	return json_integer_value(json_object_get(c->root, "job"));
+}
+
 int cause_is_untrusted(const struct cause *c)
 {
 	return json_is_true(json_object_get(c->root, "untrusted"));

@@ -9,5 +9,6 @@ struct cause;
 int cause_parse(struct slice json, struct cause **out, struct err *e) MUST_USE;
 void cause_free(struct cause *c);                       /* NULL is fine */
 struct slice cause_rule(const struct cause *c);         /* borrowed from C; empty where no rule's job is behind it */
+int64_t cause_job(const struct cause *c);               /* 0: none */
 int cause_is_untrusted(const struct cause *c);          /* what is behind it came from a fork, or may have */
 void cause_fields(const struct cause *c, struct normal *out);    /* borrows from C; end it with normal_fini */

@@ -2,6 +2,8 @@
  * to the sender and the delivery's page. */
 #include "rules/matching.h"
 
+#include <inttypes.h>
+
 #define WHY_MAX_RULES 50
 #define BECAUSE_MAX_BYTES 600
 
@@ -93,6 +95,14 @@ void match_summary_json(const struct match *m, struct buf *out)
 	buf_addc(out, '{');
 	for (size_t i = 0; i < COUNT(shown); i++)
 		add_field(m, shown[i], out);
+	if (m->planned[0])
+		add_member(out, "planned", slice_of(m->planned));
+	if (m->cause && cause_job(m->cause)) {
+		add_member(out, "caused_by", SLICE_NULL);
+		buf_addc(out, '{');
+		add_member(out, "rule", cause_rule(m->cause));
+		buf_addf(out, ",\"job\":%" PRId64 "}", cause_job(m->cause));
+	}
 	buf_addc(out, '}');
 }
 

@@ -137,7 +137,7 @@ const char *match_action(const struct match *m);
 /* The normalised event: source, provider, event (common, else native), action, native, delivery, received ("2026-12-01T06:00:00Z"), the fields
  * that it has, and "unknown":[names] of those that its payload cannot tell. */
 void match_event_json(const struct match *m, struct buf *out);
-void match_summary_json(const struct match *m, struct buf *out);        /* repo ref sha title sender, present ones */
+void match_summary_json(const struct match *m, struct buf *out);        /* repo … sender, planned, caused_by: present ones */
 /* [{"rule","because"}]: listen, did not fire; with "cell": the rule fired, and not for this cell of its matrix. The nearest misses
  * first, 50 at most, then {"rule":"","because":"and N more"}. */
 void match_why_json(const struct match *m, struct buf *out);

@@ -68,13 +68,13 @@ static void show_verdict(const json_t *d)
 
 static void show_text(const json_t *d)
 {
-	const char *action = talk_string(d, "action"), *name;
+	CLEANUP(freep) char *event = talk_event(d);
+	const char *name;
 	char age[16];
 	json_t *value;
 
 	talk_age(wall_ms() - talk_integer(d, "received_ms"), age);
-	printf("delivery %" PRId64 ": %s%s%s from %s, %s ago\n", talk_integer(d, "id"), talk_string(d, "event"), *action ? "." : "", action,
-	       talk_string(d, "source"), age);
+	printf("delivery %" PRId64 ": %s from %s, %s ago\n", talk_integer(d, "id"), event, talk_string(d, "source"), age);
 	show_line("repo", talk_string(d, "repo"));
 	show_line("branch", talk_string(d, "branch"));
 	show_line("title", talk_string(d, "title"));
@@ -95,14 +95,15 @@ static void show_text(const json_t *d)
 
 void delivery_line(const json_t *d, FILE *to)
 {
-	const char *action = talk_string(d, "action");
 	long long replay_of = talk_integer(d, "replay_of"), same_as = talk_integer(d, "same_as"), jobs = talk_integer(d, "jobs");
-	CLEANUP(freep) char *event = xprintf("%s%s%s", talk_string(d, "event"), *action ? "." : "", action);
+	CLEANUP(freep) char *event = talk_event(d);
+	CLEANUP(freep) char *cause = talk_cause(d);
 	char age[16];
 
 	talk_age(wall_ms() - talk_integer(d, "received_ms"), age);
 	fprintf(to, "%6lld  %-12s %-24s %-28s %4lld %-4s  %s ago", (long long)talk_integer(d, "id"), talk_string(d, "source"), event,
 		talk_string(d, "repo"), jobs, jobs == 1 ? "job" : "jobs", age);
+	fputs(cause, to);
 	if (replay_of)
 		fprintf(to, "  replay of %lld", replay_of);
 	if (same_as)

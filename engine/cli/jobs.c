@@ -27,11 +27,12 @@ static void print_job(const json_t *job)
 	if (started)
 		talk_age((ended ? ended : wall_ms()) - started, took);
 	talk_age(wall_ms() - talk_integer(job, "queued_ms"), age);
+	CLEANUP(freep) char *cause = talk_cause(job);
 	CLEANUP(freep) char *name = xprintf("%s%s%s", talk_string(job, "rule"), *talk_string(job, "cell") ? " " : "",
 					    talk_string(job, "cell"));
-	printf("%6lld  %s%-10s%s %-18s %-24s %-16s %8s  %s ago\n", (long long)talk_integer(job, "id"),
+	printf("%6lld  %s%-10s%s %-18s %-24s %-16s %8s  %s ago%s\n", (long long)talk_integer(job, "id"),
 	       talk_state_colour(state), state, talk_plain(), name, talk_string(job, "repo"),
-	       *ref ? ref : talk_string(job, "ref"), took, age);
+	       *ref ? ref : talk_string(job, "ref"), took, age, cause);
 	print_reason(job, state);
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "model/job.h"
@@ -153,6 +154,32 @@ void talk_tame(json_t *v)
 int64_t talk_integer(const json_t *object, const char *key)
 {
 	return json_integer_value(json_object_get(object, key));
+}
+
+char *talk_event(const json_t *object)
+{
+	const char *source = talk_string(object, "source"), *event = talk_string(object, "event"), *action = talk_string(object, "action");
+
+	if (!strcmp(source, "rule"))
+		return xprintf("rule:%s", *action ? action : event);
+	if (!strcmp(source, "job") || !strcmp(source, "local"))
+		return xprintf("%s:%s", source, event);
+	return xprintf("%s%s%s", event, *action ? "." : "", action);
+}
+
+char *talk_cause(const json_t *object)
+{
+	const json_t *by = json_object_get(object, "caused_by");
+	struct tm planned = { 0 };
+	char clock[16];
+
+	if (by)
+		return xprintf("  by %s, job %" PRId64, talk_string(by, "rule"), talk_integer(by, "job"));
+	if (!strptime(talk_string(object, "planned"), "%Y-%m-%dT%H:%M:%SZ", &planned))
+		return xstrdup("");
+	time_t at = timegm(&planned);
+	strftime(clock, sizeof clock, "%H:%M", localtime_r(&at, &planned));
+	return xprintf("  cron %s", clock);
 }
 
 void talk_age(int64_t ms, char out[16])

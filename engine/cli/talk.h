@@ -20,6 +20,10 @@ int talk_unreachable(const struct command *c, const struct err *e);
 void talk_verdict(const json_t *answer);
 int talk_exit_of_state(const char *state);
 const char *talk_string(const json_t *object, const char *key);          /* "" where absent */
+/* The event of a delivery or job as rules write it: "push", "pull_request.opened", "rule:failed", "job:built". Owned. */
+char *talk_event(const json_t *object);
+/* What caused it, to follow a line: "  by docs, job 40", "  cron 03:00" of this machine's zone; "" for a sender's. Owned. */
+char *talk_cause(const json_t *object);
 int64_t talk_integer(const json_t *object, const char *key);             /* 0 where absent */
 /* For a terminal: control bytes in the strings of V, which senders and events wrote, become '?'. What talk_string gave of V before is gone. */
 void talk_tame(json_t *v);

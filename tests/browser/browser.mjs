@@ -187,6 +187,8 @@ const tests = {
     await page.waitForSelector(`.item-main[href="/deliveries/${again}"]`);
     check((await page.textContent(`.item-main[href="/deliveries/${again}"]`)).includes(`same as ${first}`), "the list does not mark what came twice");
     check((await page.textContent(`.item-main[href="/deliveries/${caused}"]`)).includes("from within"), "an event of a job looks like a sender's");
+    const told = await page.textContent(`.item-main[href="/deliveries/${caused}"]`);
+    check(told.includes("rule:succeeded") && told.includes(`by r, job ${job}`), `an event of a job does not say what caused it: ${told}`);
     await page.click(`.item-main[href="/deliveries/${again}"]`);
     await page.click(`.reason a[href="/deliveries/${first}"]`);
     await page.waitForFunction((id) => location.pathname === `/deliveries/${id}` && document.querySelector("h1")?.textContent.includes(`#${id}`), first);

@@ -68,6 +68,14 @@ def test_a_rule_follows_another_and_sees_its_cause_and_outputs():
     assert d["root"] == 1 and "root" not in s.get("/api/v1/deliveries/1"), d
     assert all(("root" in x) == (x["source"] != "github") for x in s.get("/api/v1/deliveries")["deliveries"])
     assert not jobs_of(s, "failures") and not jobs_of(s, "not-this")
+    # Lists say what caused it, and name the event as rules do; what is stored stays.
+    by = {"rule": "docs", "job": first}
+    assert d["caused_by"] == by and s.job(job["id"])["caused_by"] == by and "caused_by" not in s.job(first), d
+    listed = s.cli("deliveries")[1]
+    assert " rule:succeeded " in listed and " job:succeeded " in listed and "finished" not in listed and f"  by docs, job {first}\n" in listed, listed
+    assert f"delivery {d['id']}: rule:succeeded from rule" in s.cli("deliveries", "show", str(d["id"]))[1]
+    line = next(x for x in s.cli("jobs")[1].splitlines() if " after-docs " in x)
+    assert line.endswith(f"  by docs, job {first}"), line
     code, out, err = s.cli("explain", str(job["delivery"]))
     assert code == 0 and "after-docs   match" in out and 'want "site", got "docs"' in out, (code, out, err)
     code, out, err = s.cli("trigger", "not-this", "--json")
@@ -290,6 +298,9 @@ rule "all"  { cron = { "0 3 * * *", missed = "all" }, run = f }
         assert [len(jobs_of(s, r)) for r in ("once", "skip", "all")] == [1, 0, 5], round
     assert "had fired for this moment before" in s.log()
     days = sorted(s.lines(j["id"])[0] for j in jobs_of(s, "all"))
+    assert all(j["planned"].endswith("T03:00:00Z") and "caused_by" not in j for j in jobs_of(s, "all"))
+    assert s.cli("jobs", "--rule", "all", env={"TZ": "UTC"})[1].count("  cron 03:00\n") == 5
+    assert s.cli("deliveries", env={"TZ": "Asia/Tokyo"})[1].count("  cron 12:00\n") == 6
     assert len(set(days)) == 5 and all(d.endswith("T03:00:00Z") for d in days), days
 
 

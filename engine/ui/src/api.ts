@@ -6,6 +6,7 @@ export type State =
 
 export interface EventFields {
   repo?: string; ref?: string; branch?: string; tag?: string; sha?: string; title?: string; sender?: string; url?: string;
+  planned?: string; caused_by?: { rule: string; job: number };
 }
 
 export interface Job extends EventFields {

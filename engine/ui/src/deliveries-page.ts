@@ -3,7 +3,7 @@ import { html, type TemplateResult } from "lit";
 import type { Delivery } from "./api.js";
 import { bytes, isInner } from "./format.js";
 import { LiveList } from "./live-list.js";
-import { gap, go, named, what, when } from "./page.js";
+import { gap, go, named, origin, spoken, what, when } from "./page.js";
 
 const FIELDS = ["source", "event", "repo", "branch"] as const;
 
@@ -41,10 +41,10 @@ export class DeliveriesPage extends LiveList<Delivery> {
       ${this.list?.length ? html`<ul class="list">${this.list.map((d) => html`
         <li class="item"><a class="item-main" href="/deliveries/${d.id}">
           <span class="badge ${d.jobs ? "state-succeeded" : "state-skipped"}">${d.jobs ? `${d.jobs} ${d.jobs === 1 ? "job" : "jobs"}` : "no rule"}</span>
-          <span class="item-title"><strong>${d.source}</strong> ${named(d)} #${d.id}${
+          <span class="item-title"><strong>${d.source}</strong> ${spoken(d)} #${d.id}${
             d.replay_of ? html` <span class="ref">replay of ${d.replay_of}</span>` : ""}${
             d.same_as ? html` <span class="ref">same as ${d.same_as}</span>` : ""}
-            <span class="item-sub">${d.title ?? (isInner(d.source) ? d.key : "")}</span></span>
+            <span class="item-sub">${[d.title, origin(d)].filter(Boolean).join(" · ") || (isInner(d.source) ? d.key : "")}</span></span>
           <span class="item-what">${what(d)}</span>
           <span class="item-when">${isInner(d.source) ? "from within" : bytes(d.bytes)}${gap}${when(d.received_ms)}</span></a></li>`)}</ul>` :
         html`<p class="empty">${!this.list ? (this.error ? "" : "Loading…") : this.chosen().size ? "No such delivery here." : "Nothing has been delivered yet."}</p>`}${this.pages()}`;

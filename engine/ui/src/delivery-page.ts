@@ -6,7 +6,7 @@ import "./copy.js";
 import "./explain.js";
 import { listen } from "./feed.js";
 import { bytes, isInner } from "./format.js";
-import { Page, jobLine, named, what, when } from "./page.js";
+import { Page, jobLine, spoken, what, when } from "./page.js";
 
 const SHOWN_FIRST = 64 << 10, SHOWN_MOST = 4 << 20;
 
@@ -135,7 +135,7 @@ export class DeliveryPage extends Page {
     if (!d) return html`<h1>Delivery #${this.delivery}</h1>${this.problem()}`;
     const headers = Object.entries(d.headers ?? {});
     return html`
-      <h1>${d.source} ${named(d)} <span class="number">#${d.id}</span></h1>${this.problem()}
+      <h1>${d.source} ${spoken(d)} <span class="number">#${d.id}</span></h1>${this.problem()}
       <p class="job-sub">${this.facts(d).map((fact, i) => html`${i ? " · " : ""}${fact}`)}</p>
       ${this.origin(d)}${this.verdict(d)}
       ${d.body_kept !== false ? html`<h2>Condition by condition</h2><pr-explain .delivery=${d.id}></pr-explain>` : ""}

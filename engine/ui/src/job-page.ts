@@ -3,7 +3,7 @@ import { html } from "lit";
 import { get, isFinal, type Job, type JobDetail } from "./api.js";
 import { duration, favicon, mark, words } from "./format.js";
 import { LogView } from "./log.js";
-import { Page, badge, linked, took, what, when, why } from "./page.js";
+import { Page, badge, linked, origin, took, what, when, why } from "./page.js";
 import { Stream, type Link } from "./stream.js";
 
 interface Step { number: number; name: string; state: string; ms: number | undefined; began: number }
@@ -153,7 +153,7 @@ export class JobPage extends Page {
         <span class="link link-${this.link}" title="the connection to the server">${LINKS[this.link]}</span>
       </header>
       ${this.problem()}
-      <p class="job-sub">${job.title ? html`<span>${job.title}</span> · ` : ""}${what(job)}${job.sender ? html` · by ${job.sender}` : ""}
+      <p class="job-sub">${job.title ? html`<span>${job.title}</span> · ` : ""}${origin(job) ? html`${linked(origin(job))} · ` : ""}${what(job)}${job.sender ? html` · by ${job.sender}` : ""}
         · ${when(job.queued_ms)} · <a href="/deliveries/${job.delivery}">delivery ${job.delivery}</a>
         · <a href="/api/v1/jobs/${job.id}/log?plain=1" target="_blank">raw log</a>
         ${confinement ? html`· <span title="how its steps are confined">${confinement}</span>` : ""}</p>

@@ -49,6 +49,15 @@ export function took(job: { started_ms: number | null; ended_ms: number | null }
 
 export const named = (o: { event: string; action: string }): string => `${o.event}${o.action ? `.${o.action}` : ""}`;
 
+// The event as rules write it.
+export const spoken = (o: { source: string; event: string; action: string }): string =>
+  o.source === "rule" ? `rule:${o.action || o.event}` : o.source === "job" || o.source === "local" ? `${o.source}:${o.event}` : named(o);
+
+// What caused it, where no sender did.
+export const origin = (o: { planned?: string; caused_by?: { rule: string; job: number } }): string =>
+  o.caused_by ? `by ${o.caused_by.rule}, job ${o.caused_by.job}` :
+  o.planned ? `cron ${new Date(o.planned).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}` : "";
+
 export const what = (o: { repo?: string; branch?: string; tag?: string; ref?: string; sha?: string }): TemplateResult =>
   html`${o.repo ?? ""}${o.branch ?? o.tag ?? o.ref ? html` <span class="ref">${o.branch ?? o.tag ?? o.ref}</span>` : ""}${
     o.sha ? html` <code>${o.sha.slice(0, 7)}</code>` : ""}`;
@@ -72,7 +81,7 @@ export const jobLine = (job: Job): TemplateResult => html`
       ${badge(job.state)}
       <span class="item-title"><strong>${job.rule}</strong>${job.cell ? html` <span class="ref">${job.cell}</span>` : ""} #${job.id}
         ${job.deliveries ? html`<span class="ref">${job.deliveries} deliveries</span>` : ""}
-        <span class="item-sub">${TELLING.has(job.state) && job.reason ? why(job) : job.title ?? ""}</span></span>
+        <span class="item-sub">${TELLING.has(job.state) && job.reason ? why(job) : [job.title, origin(job)].filter(Boolean).join(" · ")}</span></span>
       <span class="item-what">${what(job)}</span>
       <span class="item-when">${took(job) ? html`${took(job)}${gap}` : ""}${when(job.queued_ms)}</span>
     </a>
