@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/plural.h"
 #include "cli/options.h"
 #include "cli/site.h"
 #include "cli/stored.h"
@@ -237,7 +238,8 @@ static void put_text(const struct backtest *b)
 		put_ids("stop", t->stops, t->n_stops);
 		putchar('\n');
 	}
-	printf("%zu deliveries of the last %s: %zu jobs would start, %zu would stop, against %s\n", b->deliveries, b->since, b->starts,
+	printf("%zu %s of the last %s: %zu %s would start, %zu would stop, against %s\n", b->deliveries,
+	       plural((int64_t)b->deliveries, "delivery", "deliveries"), b->since, b->starts, plural((int64_t)b->starts, "job", "jobs"),
 	       b->stops, b->is_history ? "what was started then" : "the rules in force");
 	if (b->left_out)
 		printf("%zu left out: their bodies are no longer kept\n", b->left_out);

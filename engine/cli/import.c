@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/plural.h"
 #include "cli/adnanh.h"
 #include "cli/options.h"
 #include "cli/site.h"
@@ -104,7 +105,9 @@ static int import(const struct command *self, const char *path, const char *dir,
 	int code = write_all(&made, dir, &e) < 0 ? fault(self, &e) : site_load_or_say(self, dir, &rs);
 	if (code == EXIT_OK) {
 		fputs(buf_cstr(&made.notes), stderr);
-		printf("%s: %zu hooks, %zu rules, %zu notes (each is also in its rule's file)\n", dir, made.n_hooks, made.n_rules, made.n_notes);
+		printf("%s: %zu %s, %zu %s, %zu %s (each is also in its rule's file)\n", dir, made.n_hooks,
+		       plural((int64_t)made.n_hooks, "hook", "hooks"), made.n_rules, plural((int64_t)made.n_rules, "rule", "rules"), made.n_notes,
+		       plural((int64_t)made.n_notes, "note", "notes"));
 	}
 	ruleset_unref(rs);
 	adnanh_fini(&made);

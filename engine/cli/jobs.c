@@ -45,6 +45,9 @@ static int run(const struct command *self, int argc, char **argv)
 	const struct option_spec specs[] = { { "state-is", 's', &state, NULL }, { "rule", 'r', &rule, NULL },
 		{ "limit", 'n', &limit, NULL }, { "state", 0, &folder, NULL }, { "json", 0, NULL, &as_json }, { 0 } };
 
+	for (int i = 1; i < argc; i++)
+		if (slice_starts(slice_of(argv[i]), SLICE("--status")))
+			return command_usage(self, "unknown option '%s': jobs by their state are had by --state-is", argv[i]);
 	if (options_parse(self, argc, argv, specs, NULL, 0, &code) < 0)
 		return code;
 	if (folder && job_state_parse(slice_of(folder), &named) == 0)

@@ -576,6 +576,24 @@ static void say_brace(struct world *w, const struct eval_file *f, struct slice m
 		diags_add(w->diags, DIAG_NOTE, f->path, line, places_brace(f->places, line), 0, "", "this is the brace that is open");
 }
 
+/* "… near '"a\d'": the column of that backslash on LINE of F, as far as the line's text tells; 0. */
+static int escape_column(const struct eval_file *f, int line, struct slice message)
+{
+	struct slice word = quoted_word(message), text = buf_slice(&f->text), row = SLICE_NULL;
+	const char *last = word.len ? memrchr(word.ptr, '\\', word.len) : NULL;
+
+	for (int n = 0; n < line; n++)
+		slice_cut(text, '\n', &row, &text);
+	for (size_t i = 0; last && i + 1 < row.len; i++) {
+		if (row.ptr[i] != '\\')
+			continue;
+		if (slice_starts(slice_from(row, i), slice_from(word, (size_t)(last - word.ptr))))
+			return (int)i + 1;
+		i++;                            /* what an escape escapes */
+	}
+	return 0;
+}
+
 static void say_error(struct world *w, struct slice message, const char *code)
 {
 	const struct eval_file *f = w->file;
@@ -588,8 +606,11 @@ static void say_error(struct world *w, struct slice message, const char *code)
 		return;                                 /* a consequence of what has been said */
 	if (line && places_word(f->places, quoted_word(message), line, PLACE_ANY, &col) != line)
 		col = 0;
+	int is_escape = slice_starts(message, SLICE("invalid escape sequence"));
+	if (line && is_escape)
+		col = escape_column(f, line, message);
 	diags_add(w->diags, DIAG_ERROR, f->path, line, col, 0, code, SLICE_FMT "%s", SLICE_ARG(slice_upto(message, 400)),
-		  slice_starts(message, SLICE("invalid escape sequence")) ? "; a text with backslashes is written [[…]], or each of them twice" : "");
+		  is_escape ? "; a text with backslashes is written [[…]], or each of them twice" : "");
 	say_brace(w, f, message);
 }
 

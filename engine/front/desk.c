@@ -587,9 +587,8 @@ static void hear_runner(struct desk *d)
 {
 	struct err e;
 
-	if (link_turn(d->link, &e) < 0)
-		log_warn("the runner's connection ended; waiting for another", "running=%zu reason=\"%s\"",
-			 roster_count(d->roster), e.msg);
+	if (link_turn(d->link, &e) < 0)         /* so too when we all end: the supervisor warns of a death, and we of the next runner */
+		log_info("the runner's connection ended", "running=%zu reason=\"%s\"", roster_count(d->roster), e.msg);
 }
 
 static void turn(struct desk *d, int timeout_ms)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/plural.h"
 #include "lua/api.h"
 #include "lua/effect.h"
 #include "lua/git.h"
@@ -138,7 +139,8 @@ static int publish(struct attempt *a, const struct publish_options *o, struct pu
 		return -1;
 	int r = publish_folder(a, o, p, e);
 	CLEANUP(freep) char *text = r < 0 ? xstrdup(e->msg) :
-		xprintf("published %lld files, %lld bytes, to %s (release %s)", (long long)p->files, (long long)p->bytes, o->dest, p->release);
+		xprintf("published %lld %s, %lld %s, to %s (release %s)", (long long)p->files, plural(p->files, "file", "files"), (long long)p->bytes,
+			plural(p->bytes, "byte", "bytes"), o->dest, p->release);
 	if (journal_note(a->w, a->step, r < 0 ? "error" : "notice", slice_of(text), &other) < 0)
 		return -1;
 	if (own && attempt_step_end(a, r < 0 ? "failed" : "succeeded", r < 0, &outer, &other) < 0)

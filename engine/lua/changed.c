@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/plural.h"
 #include "lua/api.h"
 #include "lua/effect.h"
 #include "lua/git_changes.h"
@@ -88,7 +89,8 @@ static int log_changes(struct attempt *a, const struct changes *c, struct err *e
 		CLEANUP(freep) char *warning = xprintf("which files changed is not known: %s", c->how);
 		return journal_note(a->w, a->step, "warn", slice_of(warning), e);
 	}
-	CLEANUP(freep) char *line = xprintf("%zu files changed %s", json_array_size(c->paths), c->how);
+	size_t n = json_array_size(c->paths);
+	CLEANUP(freep) char *line = xprintf("%zu %s changed %s", n, plural((int64_t)n, "file", "files"), c->how);
 	return journal_log(a->w, a->step, slice_of(line), e);
 }
 

@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/plural.h"
 #include "runner/attempt.h"
 #include "runner/spec.h"
 #include "wire/children.h"
@@ -282,7 +283,10 @@ static void on_drain(struct runner *r, int64_t grace_ms)
 {
 	r->is_draining = 1;
 	r->grace_until_ms = mono_ms() + (grace_ms > 0 ? grace_ms : 0);
-	log_info("draining", "running=%d grace_ms=%" PRId64, r->n_attempts, grace_ms);
+	CLEANUP(freep) char *said = r->n_attempts == 0 ? xstrdup("stopping: no job runs") :
+		xprintf("stopping: %d %s, waiting up to %" PRId64 " s; Ctrl-C or SIGTERM again ends %s at once", r->n_attempts,
+			plural(r->n_attempts, "job runs", "jobs run"), (grace_ms + 999) / 1000, plural(r->n_attempts, "it", "them"));
+	log_info(said, "running=%d grace_ms=%" PRId64, r->n_attempts, grace_ms);
 }
 
 static void hear_supervisor(struct runner *r)

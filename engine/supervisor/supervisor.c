@@ -398,7 +398,7 @@ static void begin_end(struct supervisor *s)
 		kill_all(s);
 		return;
 	}
-	log_info("ending: running jobs may finish", "grace_ms=%" PRId64, s->o->grace_ms);
+	log_info("ending", "grace_ms=%" PRId64, s->o->grace_ms);
 	notify_systemd("STOPPING=1\nSTATUS=waiting for running jobs");
 	unlinkat(s->state_dirfd, "ready", 0);
 	s->ending = ENDING_JOBS;

@@ -30,7 +30,7 @@ def decided(s, answer):
     out = {}
     for m in answer["matched"]:
         job = s.finished(m["job"])
-        lines = [line for line in s.lines(m["job"]) if " files changed " not in line]
+        lines = [line for line in s.lines(m["job"]) if " files changed " not in line and not line.startswith("1 file changed ")]
         out[m.get("cell", m["rule"])] = (job["state"], " ".join(lines) if job["state"] == "succeeded" else job["reason"])
     return out
 

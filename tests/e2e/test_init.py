@@ -119,5 +119,7 @@ def test_a_folder_that_is_no_site_is_told_and_a_state_that_may_not_be_entered():
     if not os.access(empty, os.X_OK):           # root enters anything
         code, _, err = bare("status", "--state", empty)
         assert code == 4 and "may not be entered by this user" in err, err
+    code, _, err = bare("jobs", "--status", "failed")
+    assert code == 2 and "--state-is" in err, err
     code, _, err = bare("jobs", "--state", "failed")
     assert code == 2 and "--state-is failed" in err, err

@@ -18,6 +18,8 @@ def test_sigterm_drains_and_the_next_start_goes_on():
     wait("the first runs", lambda: s.job(jobs[0])["state"] == "running")
     assert not s.stop(), s.stop_error
     assert s.process.returncode == 0, s.log()
+    assert 'msg="stopping: 1 job runs, waiting up to 30 s; Ctrl-C or SIGTERM again ends it at once"' in s.log(), s.log()
+    assert not [line for line in s.log().splitlines() if "level=warn" in line and "runner" in line], s.log()
     s.start()
     for j in jobs:
         assert s.finished(j)["state"] == "succeeded", (j, s.job(j), s.log()[-2000:])

@@ -382,6 +382,8 @@ Test(eval, a_missing_brace_is_told_where_it_opens)
 			"rules/r.lua:2:20: error: this brace closes the 'rule' of line 1, and more of it follows: here or before it one brace is too many");
 	expect_in_rules("rule \"a\" {\n  b = 1,\n}\n}\nrule \"b\" { }\n", "rules/r.lua:3:1: error: this brace closes the 'rule' of line 1");
 	expect_in_rules("rule ci {\n  b = 1,\n}\n", "rules/r.lua:1:6: error: a name is a text and needs quotes: rule \"ci\" { … }");
+	expect_in_rules("rule \"a\" { b = \"^v\\d\" }\n", "rules/r.lua:1:19: error: invalid escape sequence");
+	expect_in_rules("rule \"a\" {\n  b = \"\\\\d \\n\", c = '\\d' }\n", "rules/r.lua:2:22: error: invalid escape sequence");
 	expect_in_rules("rule \"a\" { b = \"^v\\d\" }\n", "; a text with backslashes is written [[…]], or each of them twice");
 	expect_in_rules("rule \"a\" {\n  run = function(job) if job then end\n}\n", "rules/r.lua:2:9: error: this 'function' has no 'end' before '}' at line 3");
 	expect_in_rules("rule \"a\" {\n  run = function(job)\n", "'end' expected (to close 'function' at line 2)");
