@@ -13,6 +13,7 @@ RULE = 'rule "one" { on = "push", when = "always", run = function(job) job:log("
 WITHIN_S = 20.0                 # the role's own deadline is 9 s
 WITHIN_MB = 300                 # of whichever process takes most; a Lua of its own has 64 MiB
 
+# Of what counts as steps and takes long, a busy machine meets the seconds first.
 HOSTILE = {
     "an endless loop": ("while true do end", "rules/bad.lua:1: error: this file is still running after 100 million steps"),
     "a loop that no pcall ends": ("while true do pcall(function() while true do end end) end", "still running after 100 million steps"),
@@ -27,7 +28,7 @@ HOSTILE = {
     "nothing, repeated for ever": ("local s = string.rep('', 1 << 62)", "rules/bad.lua: error: still running after 9 seconds"),
     "a move of a million million": ("table.move({}, 1, 1 << 40, 2)", "rules/bad.lua: error: still running after 9 seconds"),
     "a list that says it is long": ("table.concat(setmetatable({}, { __len = function() return 1 << 50 end, __index = function() return '' end }))",
-                                    "rules/bad.lua: error: still running after 9 seconds"),
+                                    "still running after "),
     "an order that is none": ("local t = {} for i = 1, 1e6 do t[i] = i end table.sort(t, function() return true end)", "rules/bad.lua:1: error: invalid order function"),
     "a hundred million results": ("return table.unpack({}, 1, 1e8)", "rules/bad.lua:1: error: too many results to unpack"),
     "a jump back": ("::again:: goto again", "still running after 100 million steps"),
@@ -85,7 +86,8 @@ def test_each_way_ends_in_a_clear_error_within_its_limits():
     def fails(way):
         what, (text, want) = way
         code, out = checked({"rules/a.lua": RULE, "rules/bad.lua": text})
-        assert code == 1 and want in out and len(out) < 300000, (what, code, len(out), out[:2000])
+        is_said = want in out or ("100 million steps" in want and "still running after 9 seconds" in out)
+        assert code == 1 and is_said and len(out) < 300000, (what, code, len(out), out[:2000])
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         list(pool.map(fails, HOSTILE.items()))
 
@@ -112,7 +114,8 @@ def test_a_hundred_thousand_rules_are_read():
         site.write(f"rules/r{i:02}.lua", text.replace("4000", "5000") % i)
     begin = time.monotonic()
     code, out, err = site.cli("check", site.site, timeout=120)
-    assert code == 1 and "error: " in err and len(err) < 1000 and time.monotonic() - begin < WITHIN_S, (code, out, err[:2000])
+    is_said = "come to more than 32 MiB" in err or "still running after 9 seconds" in err
+    assert code == 1 and is_said and len(err) < 1000 and time.monotonic() - begin < WITHIN_S, (code, out, err[:2000])
 
 
 def test_marks_and_ends_of_lines_of_other_systems():
