@@ -17,7 +17,7 @@ function secret(name) end
 ---@field [integer] pushrod.Scalar one of these
 ---@field except? pushrod.Scalar|pushrod.Scalar[] and none of these
 ---@field eq? pushrod.Scalar|pushrod.Scalar[] equal, with no wildcard
----@field ne? pushrod.Scalar|pushrod.Scalar[] not equal; of a list: none of its values is
+---@field ne? pushrod.Scalar|pushrod.Scalar[] not equal; of a field that is a list: none of its values is
 ---@field has? pushrod.Scalar|pushrod.Scalar[] holds this text
 ---@field starts? pushrod.Scalar|pushrod.Scalar[] begins with this text
 ---@field ends? pushrod.Scalar|pushrod.Scalar[] ends in this text

@@ -12,6 +12,7 @@
 #include "rules/bundle.h"
 #include "rules/check.h"
 #include "rules/compiled.h"
+#include "rules/compiler.h"
 #include "rules/index.h"
 
 int compile_error(struct compiler *c, const struct node *at, const char *fmt, ...)

@@ -1,57 +1,13 @@
 /* rules/compiled.h - the inside of a rule set, for the files of rules/ that make, ask and explain it; no one else includes
- * it. Everything here is made by ruleset_compile and never changes after.
- *
- * A QUESTION is a predicate about a SUBJECT. Rules share questions: each is answered once per delivery, whoever asks. A
- * rule's `when` is a tree of conditions whose leaves are questions; the place of a leaf belongs to the rule. */
+ * it. Everything here is made by ruleset_compile and never changes after. */
 #pragma once
 #include "model/queue.h"
 #include "rules/arena.h"
-#include "rules/normalise.h"
-#include "rules/place.h"
-#include "rules/predicate.h"
 #include "rules/provider.h"
+#include "rules/question.h"
 #include "rules/ruleset.h"
+#include "rules/usage.h"
 
-/* ---- subjects and questions ---- */
-enum subject_kind {
-	SUBJECT_FIELD,                  /* number: enum field_id */
-	SUBJECT_EVENT,                  /* number: enum event_fact */
-	SUBJECT_PAYLOAD,                /* by path */
-	SUBJECT_HEADER,                 /* by name, in lower case */
-	SUBJECT_QUERY,                  /* by name */
-	SUBJECT_CHANGED,                /* the changed files of a rule with paths_from = "git": number FIELD_PATHS */
-};
-#define SUBJECT_KINDS 6
-enum event_fact { FACT_SOURCE, FACT_PROVIDER, FACT_EVENT, FACT_ACTION, FACT_DELIVERY, FACT_RECEIVED, FACT_RULE, FACT_COUNT };
-extern const char *const event_fact_names[FACT_COUNT];
-
-struct subject {
-	enum subject_kind kind;
-	int number;
-	const char *name;               /* "branch", the path, the header's name */
-	const char *label;              /* for people: "branch", "a.b", "header x-a" */
-	struct place place;             /* of a HEADER in the headers, of a QUERY in the query */
-};
-/* Under a name that the rules made up: there may be any number of such subjects, and a delivery has few. */
-static inline int subject_is_open(const struct subject *s)
-{
-	return s->kind == SUBJECT_PAYLOAD || s->kind == SUBJECT_HEADER || s->kind == SUBJECT_QUERY;
-}
-struct question {
-	uint32_t subject;
-	struct predicate predicate;
-};
-
-/* ---- rules ---- */
-enum cond_kind { COND_QUESTION, COND_ALL, COND_ANY, COND_NONE };
-struct cond {
-	enum cond_kind kind;
-	int line, col;
-	uint32_t question;              /* COND_QUESTION */
-	const char *test;               /* of a SUBJECT_CHANGED: the table as written, in the form of rules/node.h; else NULL */
-	struct cond *kids;              /* else; in the order of the file */
-	size_t n;
-};
 struct pattern {                        /* one name of `on` */
 	struct slice source;            /* len 0: any source, and common names only */
 	struct slice event;             /* "push", "pull_request.opened"; "*" */
@@ -106,23 +62,7 @@ struct rule {
 	int skips_unknown;              /* unknown = "skip" */
 };
 
-/* ---- what is taken out of payloads ---- */
-struct projection {                     /* what one pass takes out of a payload */
-	struct paths *paths;
-	struct mapping *mapping;        /* NULL without a provider */
-};
-struct askers {                         /* of each path: the subjects about which a question can hold once it was met */
-	uint32_t *first;                /* by path, and one more: where they begin in `subjects` */
-	uint32_t *subjects;
-};
-struct usage {                          /* of one provider by this set's sources; provider NULL for sources without */
-	const char *name;
-	struct provider *provider;      /* owned */
-	struct projection fields;       /* the provider's own fields alone: nobody listens, the lists still show it */
-	struct projection all;          /* and what the rules ask */
-	struct place *places;           /* by subject; for others than payload paths, NO_PLACE */
-	struct askers askers;           /* of all.paths */
-};
+/* ---- the set ---- */
 struct source {
 	const char *name, *path;
 	struct usage *usage;
@@ -160,39 +100,6 @@ struct ruleset {
 	struct index *index;
 };
 
-/* ---- the steps of compilation, each in its own file; -1: said in D ---- */
-struct compiler {
-	struct ruleset *rs;
-	struct diags *diags;
-	const char *file;               /* being compiled */
-	int paths_from_git;             /* of the rule being compiled */
-	void *subjects, *questions;     /* tsearch trees of what is known by name */
-	size_t subjects_cap, questions_cap;
-};
-struct node;
-void config_default(struct config *c);
-int config_compile(struct compiler *c, const struct node *value);
-int source_compile(struct compiler *c, const struct node *value, struct source *out);
-#define QUEUE_POLICY_PLAIN ((struct queue_policy){ .busy = QUEUE_WAIT, .limit = 1 })
-int policy_compile(struct compiler *c, const struct node *queue, struct queue_policy *out);
-int queue_compile(struct compiler *c, const struct node *queue, struct rule *r);        /* QUEUE may be NULL */
-int condition_compile(struct compiler *c, const struct node *when, struct cond *out);
-int schedule_compile(struct compiler *c, const struct node *cron, struct rule *r);
-int steps_compile(struct compiler *c, const struct node *value, struct rule *r);         /* steps, env, secrets, run */
-int matrix_compile(struct compiler *c, const struct node *matrix, struct rule *r);      /* MATRIX may be NULL */
 const struct cell *cell_find(const struct rule *r, struct slice text);                  /* NULL where there is none */
 const char *cell_value(const struct cell *cell, struct slice name);                     /* NULL where it has none; CELL may be NULL */
-uint32_t subject_intern(struct compiler *c, enum subject_kind kind, int number, struct slice name);
-uint32_t question_intern(struct compiler *c, uint32_t subject, struct predicate *p);     /* P is taken */
-void interned_free(struct compiler *c);
 void rule_queue_json(const struct rule *r, struct buf *out);     /* {"name" or "key","limit","busy",…} */
-int usage_build(struct ruleset *rs, struct usage *u, struct err *e);
-void usage_fini(struct usage *u);
-void askers_build(struct ruleset *rs);  /* of all that is asked; the usages are built */
-void askers_fini(struct askers *a);
-
-/* An error at a node, for what the schema cannot say. Returns -1. */
-int compile_error(struct compiler *c, const struct node *at, const char *fmt, ...) PRINTF(3, 4);
-
-/* ---- questions as a delivery answers them: match.c ---- */
-struct match;

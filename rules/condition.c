@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "rules/compiled.h"
+#include "rules/compiler.h"
 #include "rules/operator.h"
 #include "rules/paths.h"
 #include "rules/schema.h"

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "rules/compiled.h"
+#include "rules/compiler.h"
 
 /* The bits of wire/frame.h, which this library may not name; a test holds them equal. */
 enum { SERVE_HOOKS = 1, SERVE_PAGES = 2, SERVE_TOPICS = 4 };

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "rules/match.h"
 #include "rules/matching.h"
 
 #define PLACE_COLUMN 60

@@ -1,6 +1,7 @@
 /* rules/inner.h - an event that no sender brought, judged once more: from what was kept of it, or from a fixture. Pure; any
  * thread. */
 #pragma once
+#include "rules/match.h"
 #include "rules/ruleset.h"
 
 struct inner_said {                             /* all borrowed; empty: not said */

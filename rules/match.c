@@ -4,6 +4,7 @@
  *
  * Truth has three values. What a payload cannot know is unknown; AND is the least of its parts, OR the greatest, NONE the
  * reverse of OR; a rule fires unless its condition is false, or unknown where it says unknown = "skip". */
+#include "rules/match.h"
 #include "rules/matching.h"
 
 #include <assert.h>

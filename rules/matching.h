@@ -4,6 +4,7 @@
 #include "rules/cause.h"
 #include "rules/compiled.h"
 #include "rules/index.h"
+#include "rules/match.h"
 
 struct fired {
 	uint32_t rule;

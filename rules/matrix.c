@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "rules/compiled.h"
+#include "rules/compiler.h"
 #include "rules/matrix.h"
 
 static int is_plain(struct slice s)

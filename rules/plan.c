@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "rules/compiled.h"
+#include "rules/compiler.h"
 #include "rules/schedule.h"
 #include "rules/template.h"
 

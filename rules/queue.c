@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "rules/compiler.h"
+#include "rules/match.h"
 #include "rules/matching.h"
 #include "rules/schema.h"
 #include "rules/template.h"

@@ -209,6 +209,13 @@ static void add_words(enum schema_word_kind kind, const char *const *names, stru
 		add_word(kind, *names, "", out);
 }
 
+static const char *list_means(const struct schema_operator *o)
+{
+	if (!o->takes_list)
+		return "";
+	return strcmp(o->name, "ne") == 0 ? "; with a list: none of it" : "; with a list: any of it";
+}
+
 static void add_when(struct buf *out)
 {
 	static const char *const types[] = {
@@ -218,7 +225,7 @@ static void add_when(struct buf *out)
 	buf_adds(out, when_text);
 	for (size_t i = 0; i < schema_operator_count; i++) {
 		buf_addf(out, "| `%s` | %s%s | ", schema_operators[i].name, schema_operators[i].doc,
-			 schema_operators[i].takes_list ? "; of a list: any of them" : "");
+			 list_means(&schema_operators[i]));
 		add_code(schema_operators[i].example ? schema_operators[i].example : "", out);
 		buf_adds(out, " |\n");
 	}

@@ -1,5 +1,6 @@
 /* rules/report.c - a match as JSON: the event for the job and the lists, and why rules did or did not fire for the reply
  * to the sender and the delivery's page. */
+#include "rules/match.h"
 #include "rules/matching.h"
 
 #include <inttypes.h>

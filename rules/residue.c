@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "rules/arena.h"
+#include "rules/match.h"
 #include "rules/matching.h"
 
 /* ---- written ---- */

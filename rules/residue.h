@@ -6,6 +6,7 @@
 #pragma once
 #include "base/err.h"
 #include "rules/extract.h"
+#include "rules/match.h"
 
 enum residue { RESIDUE_NO, RESIDUE_YES };
 /* PATHS NULL: they cannot be known, and every test of them is unknown. BECAUSE gets why it is NO. -1: JSON is no residue

@@ -5,6 +5,7 @@
 #include "rules/schedule.h"
 
 #include "rules/compiled.h"
+#include "rules/compiler.h"
 #include "rules/cron.h"
 #include "rules/zone.h"
 

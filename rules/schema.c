@@ -221,7 +221,7 @@ const char *const schema_later_words[] = {
 
 const struct schema_operator schema_operators[] = {
 	{ "eq", OPERAND_SCALAR, 1, "equal, with no wildcard", "branch = { eq = \"release*\" }" },
-	{ "ne", OPERAND_SCALAR, 1, "not equal; of a list: none of its values is", "sender = { ne = \"dependabot[bot]\" }" },
+	{ "ne", OPERAND_SCALAR, 1, "not equal; of a field that is a list: none of its values is", "sender = { ne = \"dependabot[bot]\" }" },
 	{ "has", OPERAND_TEXT, 1, "holds this text", "message = { has = \"[deploy]\" }" },
 	{ "starts", OPERAND_TEXT, 1, "begins with this text", "branch = { starts = \"release/\" }" },
 	{ "ends", OPERAND_TEXT, 1, "ends in this text", "paths = { ends = { \".md\", \".txt\" } }" },

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "rules/compiled.h"
+#include "rules/compiler.h"
 
 static int heard_by_name(const struct usage *u, struct slice word)
 {

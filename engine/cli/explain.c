@@ -12,6 +12,7 @@
 #include "cli/stored.h"
 #include "cli/talk.h"
 #include "cli/trial.h"
+#include "rules/match.h"
 #include "rules/schema.h"
 
 struct explaining {

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "rules/match.h"
 #include "wire/evaluate.h"
 
 #define SPEC_MAX (64 << 20)

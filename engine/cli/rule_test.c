@@ -13,6 +13,7 @@
 #include "cli/fixture_file.h"
 #include "cli/rehearsal.h"
 #include "rules/diag.h"
+#include "rules/match.h"
 
 #define EXPECT_MAX (16 << 20)
 #define INDENT "      "

@@ -7,6 +7,7 @@
 #include "rules/diag.h"
 #include "rules/headers.h"
 #include "rules/inner.h"
+#include "rules/match.h"
 
 #define HEADERS_MAX 256
 #define NAMES_MAX 64

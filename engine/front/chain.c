@@ -14,6 +14,7 @@
 #include "front/edition.h"
 #include "front/verdict.h"
 #include "store/follow.h"
+#include "store/submit.h"
 
 #define WHY_MAX (1u << 20)
 #define BODY_MAX (32u << 20)

@@ -32,7 +32,9 @@
 #include "front/refusals.h"
 #include "front/verdict.h"
 #include "rules/headers.h"
+#include "rules/match.h"
 #include "store/store.h"
+#include "store/submit.h"
 
 #define REPLY_MAX (64u << 20)           /* of an answer */
 #define HANDSHAKE_HEADERS_MAX 8

@@ -10,6 +10,7 @@
 #include "front/front.h"
 #include "front/http.h"
 #include "front/sse.h"
+#include "store/notice.h"
 #include "store/store.h"
 
 #define EPHEMERAL_MAX 2048              /* under way to all loops; more are not worth keeping */

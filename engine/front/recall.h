@@ -1,6 +1,7 @@
 /* front/recall.h - a delivery that is kept, as ingest.c knew it when it came: identified by its provider, or put back into the words
  * of an inner source. Nothing is verified again: it was. Pure; any thread. */
 #pragma once
+#include "rules/match.h"
 #include "rules/provider.h"
 #include "rules/ruleset.h"
 

@@ -33,6 +33,7 @@
 #include "front/loops.h"
 #include "front/recall.h"
 #include "front/verdict.h"
+#include "store/submit.h"
 
 #define REPLY_MAX (16u << 20)
 

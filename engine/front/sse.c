@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "front/sse_hub.h"
 #include "journal/file.h"
+#include "store/notice.h"
 #include "store/store.h"
 
 #define WATCHERS_MAX 20000

@@ -4,6 +4,7 @@
  * the end, 200 + `retry:` + close when the hub is full or drains). */
 #pragma once
 #include "front/http.h"
+#include "store/notice.h"
 
 struct notice;
 struct sse_hub;

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "front/sse_hub.h"
+#include "store/notice.h"
 #include "store/store.h"
 
 #define CHANGES_PER_READ 200

@@ -7,6 +7,7 @@
 #include "front/tail.h"
 #include "journal/event.h"
 #include "model/job.h"
+#include "store/notice.h"
 
 struct change;
 struct follower;

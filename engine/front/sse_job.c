@@ -14,6 +14,7 @@
 #include <sys/inotify.h>
 
 #include "base/log.h"
+#include "store/notice.h"
 
 /* ---- the jobs that are watched ---- */
 

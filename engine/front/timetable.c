@@ -16,8 +16,10 @@
 #include "base/log.h"
 #include "front/edition.h"
 #include "front/verdict.h"
+#include "rules/match.h"
 #include "rules/schedule.h"
 #include "store/follow.h"
+#include "store/submit.h"
 
 #define BODY_MAX (1u << 20)
 

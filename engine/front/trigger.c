@@ -15,8 +15,10 @@
 #include "front/intake.h"
 #include "front/query.h"
 #include "front/verdict.h"
+#include "rules/match.h"
 #include "rules/schema.h"
 #include "store/store.h"
+#include "store/submit.h"
 
 #define REPLY_MAX (16u << 20)
 

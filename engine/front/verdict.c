@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rules/match.h"
 #include "rules/provider.h"
+#include "store/submit.h"
 
 #define KEY_MAX 4096                    /* of a queue, of `once`, of what merges */
 #define JSON_MAX (32u << 20)            /* of one derived column: the normalised event, the reasons */

@@ -1,8 +1,9 @@
 /* front/verdict.h - what the rules say of one event, whoever brought it: a sender, a replay, a clock or another job. It
  * becomes a submission to the store: the delivery's columns and the jobs it causes. Pure work; any thread. */
 #pragma once
+#include "rules/match.h"
 #include "rules/ruleset.h"
-#include "store/store.h"
+#include "store/submit.h"
 
 struct verdict {
 	int is_heard;                   /* some rule listens to this event */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "store/rows.h"
+#include "store/submit.h"
 #include "store/write.h"
 
 #define JOBS_JSON_MAX (16u << 20)

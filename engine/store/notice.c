@@ -1,4 +1,5 @@
 /* store/notice.c - what a commit changed, told to all who watch: one counted block with one text for all of them. */
+#include "store/notice.h"
 #include "store/write.h"
 
 #include <stdatomic.h>

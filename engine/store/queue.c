@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "store/submit.h"
 #include "store/write.h"
 
 #define DUE_PIECE 256                   /* jobs whose debounce is over, in one transaction */

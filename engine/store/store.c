@@ -30,8 +30,10 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "store/follow.h"
+#include "store/notice.h"
 #include "store/prune.h"
 #include "store/read.h"
+#include "store/submit.h"
 #include "store/write.h"
 
 #define BATCH_MAX_REQUESTS 512

@@ -14,8 +14,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "store/notice.h"
 #include "store/rows.h"
 #include "store/schema.h"
+#include "store/submit.h"
 
 static enum db_rc read_meta(struct writer *w)
 {

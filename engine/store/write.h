@@ -4,6 +4,8 @@
 #pragma once
 #include "store/db.h"
 #include "store/follow.h"
+#include "store/notice.h"
+#include "store/submit.h"
 
 /* The row of `meta`, and how many jobs run: kept beside the database, restored where a transaction is undone. */
 struct tally {

@@ -27,7 +27,9 @@
 #include "front/sse.h"
 #include "journal/event.h"
 #include "journal/file.h"
+#include "store/notice.h"
 #include "store/store.h"
+#include "store/submit.h"
 #include "wire/frame.h"
 
 #define WAIT_MS 20000

@@ -11,6 +11,7 @@
 
 #include "../unit/bundle.h"
 #include "github_bodies.h"
+#include "rules/match.h"
 #include "rules/ruleset.h"
 
 #define ROUNDS 15

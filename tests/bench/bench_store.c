@@ -13,7 +13,9 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/hex.h"
+#include "store/notice.h"
 #include "store/store.h"
+#include "store/submit.h"
 
 #define BODY_BYTES 7168
 #define MAX_SAMPLES 2000000

@@ -2,6 +2,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "rules/match.h"
 #include "rules/ruleset.h"
 
 static const char *const document = "{\"ref\":\"refs/heads/main\",\"n\":1,\"l\":[\"a\",{\"k\":2}],\"o\":{\"p\":null}}";

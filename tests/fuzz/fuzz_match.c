@@ -7,6 +7,7 @@
 #define CASES_DELIVERIES 4
 #include "match_cases.h"
 #include "rules/form.h"
+#include "rules/match.h"
 
 static void differ(char *said)
 {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "match_oracle.h"
+#include "rules/match.h"
 #include "rules/ruleset.h"
 
 #ifndef CASES_RULES

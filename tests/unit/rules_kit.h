@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 
 #include "bundle.h"
+#include "rules/match.h"
 #include "rules/ruleset.h"
 
 /* DECLS: kind, name, plain value, …, NULL. NULL where it does not compile; what was said is in SHOWN. */

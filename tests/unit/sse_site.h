@@ -7,6 +7,7 @@
 #include "journal/event.h"
 #include "journal/file.h"
 #include "sse_reader.h"
+#include "store/notice.h"
 #include "store_kit.h"
 #include "wire/frame.h"
 

@@ -12,6 +12,8 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "store/follow.h"
+#include "store/notice.h"
+#include "store/submit.h"
 
 #define KIT_WAIT_MS 20000
 

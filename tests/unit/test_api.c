@@ -16,6 +16,7 @@
 #include "journal/file.h"
 #include "rules/fixture.h"
 #include "raw_client.h"
+#include "store/submit.h"
 #include "wire/frame.h"
 
 static const char *const RULES[] = { "docs", "{'on':'push','when':'always','steps':[{'#':['build'],'sh':'make'}]}",

@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 
 #include "no_leaks.h"
+#include "store/submit.h"
 #include "store_kit.h"
 
 static void raw_exec(struct kit *k, const char *sql)

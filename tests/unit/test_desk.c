@@ -14,6 +14,7 @@
 #include "journal/event.h"
 #include "journal/file.h"
 #include "no_leaks.h"
+#include "store/submit.h"
 #include "wire/frame.h"
 
 #define WAIT_MS 10000

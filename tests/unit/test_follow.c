@@ -1,6 +1,7 @@
 /* What follows without a sender: effects of ended jobs, each taken up once; moments of schedules, each taken once (I10). */
 #include "no_leaks.h"
 
+#include "store/submit.h"
 #include "store_kit.h"
 
 static struct kit k;

@@ -6,6 +6,7 @@
 #include "front/house.h"
 #include "front_parts.h"
 #include "no_leaks.h"
+#include "store/submit.h"
 
 #define WAIT_MS 10000
 #define HOUR 3600000

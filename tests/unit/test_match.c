@@ -5,6 +5,7 @@
 
 #include "../fuzz/match_cases.h"
 #include "no_leaks.h"
+#include "rules/match.h"
 #include "rules/matching.h"
 
 static size_t compare_one(const struct sample *s)

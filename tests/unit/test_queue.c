@@ -6,6 +6,7 @@
 
 #include "no_leaks.h"
 #include "store/sql.h"
+#include "store/submit.h"
 #include "store_kit.h"
 
 /* ---- the decision ---- */

@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include "no_leaks.h"
+#include "store/submit.h"
 #include "store_kit.h"
 
 #define SLOTS 3

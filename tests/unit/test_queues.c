@@ -3,6 +3,7 @@
 
 #include "model/queue.h"
 #include "no_leaks.h"
+#include "rules/match.h"
 #include "rules_kit.h"
 
 #define RULE(name, when) "rule", name, "{'on':'s:e','when':" when ",'run':{'$fn':1}}"

@@ -4,6 +4,7 @@
 
 #include "bundle.h"
 #include "no_leaks.h"
+#include "rules/match.h"
 #include "rules/residue.h"
 #include "rules/ruleset.h"
 

@@ -4,6 +4,7 @@
 
 #include "no_leaks.h"
 #include "store/prune.h"
+#include "store/submit.h"
 #include "store_kit.h"
 
 #define NOW (INT64_C(1800000000) * 1000)

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "no_leaks.h"
+#include "rules/match.h"
 #include "rules/provider.h"
 #include "rules_kit.h"
 #include "wire/frame.h"

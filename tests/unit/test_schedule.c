@@ -6,6 +6,7 @@
 
 #include "bundle.h"
 #include "rules/inner.h"
+#include "rules/match.h"
 #include "rules/ruleset.h"
 #include "rules/schedule.h"
 

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "sse_site.h"
+#include "store/submit.h"
 
 /* The journal's part of what RD received is L's bytes from FROM on. */
 static void has_journal(const struct reader *rd, const struct log *l, int64_t from)

@@ -13,8 +13,10 @@
 #include <time.h>
 
 #include "no_leaks.h"
+#include "store/notice.h"
 #include "store/read.h"
 #include "store/schema.h"
+#include "store/submit.h"
 #include "store/write.h"
 #include "store_kit.h"
 
