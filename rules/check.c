@@ -315,7 +315,7 @@ static void check_secret(struct checker *c, const struct node *n)
 	struct err why;
 
 	if (c->ctx->secret_find && c->ctx->secret_find(name, c->ctx->secret_arg, &why) < 0)
-		check_say(c, n, "E122", "%s", why.msg);
+		check_say(c, n, "E140", "%s", why.msg);
 }
 
 static void check_cron(struct checker *c, const char *key, const struct node *n)
@@ -327,7 +327,7 @@ static void check_cron(struct checker *c, const char *key, const struct node *n)
 	if (cron_parse(n->text, &unused, &e) == 0)
 		return;
 	check_hint(slice_trim(n->text), cron_words, hint);
-	check_say(c, n, "E118", "%s: %s%s", key, e.msg, slice_starts(slice_trim(n->text), SLICE("@")) ? hint : "");
+	check_say(c, n, "E141", "%s: %s%s", key, e.msg, slice_starts(slice_trim(n->text), SLICE("@")) ? hint : "");
 }
 
 void check_network(struct checker *c, const char *what, const struct node *n)

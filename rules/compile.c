@@ -107,7 +107,7 @@ static void warn_of_names(const struct bundle *b, struct diags *diags)
 	for (size_t i = 1; i < n; i++) {
 		const struct decl *d = rules[i].decl, *other = rules[i - 1].decl;
 		if (strcmp(d->name, other->name) == 0 && strcmp(d->file, other->file) != 0)
-			diags_add(diags, DIAG_WARNING, d->file, d->line, d->col, 0, "W123",
+			diags_add(diags, DIAG_WARNING, d->file, d->line, d->col, 0, "W141",
 				  "there is a rule '%s' in %s too, at line %d: who names it means both", d->name, other->file, other->line);
 	}
 }
