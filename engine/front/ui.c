@@ -1,5 +1,6 @@
-/* front/ui.c - serve the embedded files. The page does its own routing: every path that it knows is its index. A file
- * whose name holds its hash never changes; the index is asked for again each time, which costs a 304. */
+/* front/ui.c - serve the embedded files. The page does its own routing: every path that it knows is its index, and so is,
+ * with a 404, any other that a browser asks for. A file whose name holds its hash never changes; the index is asked for again
+ * each time, which costs a 304. */
 #include "front/ui.h"
 
 #include <string.h>
@@ -30,15 +31,15 @@ static int is_page(struct slice path)
 	return slice_to_i64(id, 1, INT64_MAX, &number) == 0;
 }
 
-/* 1 where ENCODING is accepted: named with a quality above zero. */
-static int accepts(struct slice header, struct slice encoding)
+/* 1 where WHAT, an encoding or a type, is accepted: named with a quality above zero. */
+static int accepts(struct slice header, struct slice what)
 {
 	struct slice item, name, parameters;
 
 	while (header.len) {
 		slice_cut(header, ',', &item, &header);
 		slice_cut(item, ';', &name, &parameters);
-		if (!slice_ieq(slice_trim(name), encoding))
+		if (!slice_ieq(slice_trim(name), what))
 			continue;
 		parameters = slice_trim(parameters);
 		return !slice_eq(parameters, SLICE("q=0")) && !slice_starts(parameters, SLICE("q=0.0")) ;
@@ -46,7 +47,7 @@ static int accepts(struct slice header, struct slice encoding)
 	return 0;
 }
 
-static void serve(struct http_request *r, const struct asset *a)
+static void serve(struct http_request *r, const struct asset *a, int status)
 {
 	struct slice accepted = http_header(r, "accept-encoding", NULL), body = a->plain;
 	const char *encoding = NULL;
@@ -61,7 +62,7 @@ static void serve(struct http_request *r, const struct asset *a)
 		body = a->gzip;
 		encoding = "gzip";
 	}
-	if (etag_matches(http_header(r, "if-none-match", NULL), slice_of(a->etag))) {
+	if (status == 200 && etag_matches(http_header(r, "if-none-match", NULL), slice_of(a->etag))) {
 		http_reply(r, &(struct http_reply){ .status = 304, .headers = headers });
 		return;
 	}
@@ -69,7 +70,7 @@ static void serve(struct http_request *r, const struct asset *a)
 		headers[14] = "content-encoding";
 		headers[15] = encoding;
 	}
-	http_reply(r, &(struct http_reply){ .status = 200, .content_type = a->content_type, .body = body,
+	http_reply(r, &(struct http_reply){ .status = status, .content_type = a->content_type, .body = body,
 					    .headers = headers });
 }
 
@@ -82,9 +83,11 @@ void ui_on_request(struct http_request *r)
 		answer_problem(r, 405, "Method Not Allowed", "a page is read", allow);
 		return;
 	}
-	const struct asset *a = asset_find(is_page(path) ? SLICE("/index.html") : path);
+	const struct asset *index = asset_find(SLICE("/index.html")), *a = is_page(path) ? index : asset_find(path);
 	if (a)
-		serve(r, a);
+		serve(r, a, 200);
+	else if (index && accepts(http_header(r, "accept", NULL), SLICE("text/html")))
+		serve(r, index, 404);           /* a browser: the page says that there is none of this address */
 	else
 		answer_not_found(r, "no such page");
 }

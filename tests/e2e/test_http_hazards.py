@@ -1,4 +1,5 @@
 """What libh2o 2.2.5 would let through, on raw sockets (facts: section 3 of its sheet)."""
+import json
 import os
 import resource
 import socket
@@ -137,3 +138,18 @@ def test_expect_continue_and_head_and_unknown_methods():
     status, headers, data = s.request("HEAD", "/")
     assert status == 200 and data == b""
     assert s.request("BREW", "/api/v1/jobs")[0] in (405, 501)
+
+
+def test_a_browser_gets_a_page_where_there_is_none_and_a_program_json():
+    s = Server()
+    html = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
+    index = s.request("GET", "/", headers=html)
+    for path in ("/nothing", "/jobs/none", "/index.htm"):
+        status, headers, body = s.request("GET", path, headers=html)
+        assert status == 404 and headers["content-type"].startswith("text/html") and body == index[2], (path, status, headers)
+        assert headers["content-security-policy"] == index[1]["content-security-policy"] and headers["cache-control"] == "no-cache", headers
+        status, _, _ = s.request("GET", path, headers=dict(html, **{"If-None-Match": index[1]["etag"]}))
+        assert status == 404, "what is not there is not unchanged"
+    for path, accept in (("/nothing", {}), ("/nothing", {"Accept": "application/json"}), ("/api/v1/nothing", html)):
+        status, headers, body = s.request("GET", path, headers=accept)
+        assert status == 404 and headers["content-type"] == "application/problem+json" and json.loads(body)["status"] == 404, (path, headers)
