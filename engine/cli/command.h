@@ -31,6 +31,7 @@ extern const struct command
 	cmd_status,
 	cmd_deliveries,
 	cmd_replay,
+	cmd_reload,
 	cmd_rules,
 	cmd_schema,
 	cmd_completion,

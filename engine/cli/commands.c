@@ -16,6 +16,7 @@ const struct command *const commands[] = {
 	&cmd_cancel,
 	&cmd_trigger,
 	&cmd_status,
+	&cmd_reload,
 	&cmd_deliveries,
 	&cmd_replay,
 	&cmd_rules,

@@ -211,3 +211,28 @@ rule "off" { enabled = false, on = "lan:*", when = "always", run = function(job)
     assert s.get("/api/v1/status")["silent_sources"] == []
     code, out, err = s.cli("check", s.site, "--without-secrets")
     assert code == 0 and "no rule listens" not in err, err
+
+
+def test_reload_waits_and_says_what_came_into_force_or_what_is_wrong():
+    one = 'rule "docs" { on = "push", when = { branch = "main" }, run = function(job) end }\n'
+    s = Server({"rules/a.lua": one}, args=("--no-watch",))
+    code, out, err = s.cli("reload")
+    assert code == 0 and out.startswith("in force: 1 rule, 1 source (") and out.endswith("), as before\n"), (code, out, err)
+    s.write("rules/b.lua", one.replace("docs", "site"))
+    s.write("rules/a.lua", one.replace("docs", "dev"))
+    assert len(s.get("/api/v1/rules")["rules"]) == 1, "nobody watches"
+    code, out, err = s.cli("reload")
+    assert code == 0 and out.startswith("in force: 2 rules, 1 source ("), (code, out, err)
+    assert [line.split(" ", 2)[2] for line in out.splitlines()[1:]] == [
+        "new:  rule 'dev' (rules/a.lua)", "new:  rule 'site' (rules/b.lua)", "gone: rule 'docs' (rules/a.lua)"], out
+    s.write("rules/b.lua", one.replace("branch", "bransh"))
+    code, out, err = s.cli("reload")
+    assert code == 1 and not out and "not in force" in err and "rules/b.lua:1:" in err and "did you mean 'branch'" in err, (code, out, err)
+    code, out, err = s.cli("reload", "--json")
+    said = json.loads(out)
+    assert code == 1 and said["in_force"] is False and said["rules"] == 2 and "bransh" in said["error"] and not said["changed"], said
+    s.write("rules/b.lua", one.replace("docs", "site"))
+    code, out, err = s.cli("reload", "--json")
+    assert code == 0 and json.loads(out)["in_force"] is True and json.loads(out)["error"] is None, (code, out, err)
+    s.stop()
+    assert s.cli("reload")[0] == 4
