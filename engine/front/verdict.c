@@ -39,8 +39,8 @@ static char *slot_of(const struct match *m, size_t i, size_t k)
 	CLEANUP(buf_fini) struct buf key = BUF(KEY_MAX);
 
 	if (match_queue_key(m, i, k, &key))
-		return xprintf("queue:%s%s%s", buf_cstr(&key), *cell ? " " : "", cell);
-	return xprintf("%s %s%s%s%s%s", rule_file(rule), rule_name(rule), *cell ? " " : "", cell, key.len ? "\n" : "", buf_cstr(&key));
+		return xprintf("queue:%s\n%s", buf_cstr(&key), cell);
+	return xprintf("%s\n%s\n%s\n%s", rule_file(rule), rule_name(rule), cell, buf_cstr(&key));
 }
 
 static struct submit_job job_of(const struct match *m, size_t i, size_t k)
