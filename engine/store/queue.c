@@ -82,6 +82,14 @@ static enum db_rc claim_first(struct writer *w, struct slot *s)
 	return rc == DB_OK ? read_slot(w, s->id, s) : rc;
 }
 
+/* What another job must have alike to go into one for J; owned. NULL: none does. */
+static char *merge_text(const struct submit *r, const struct submit_job *j, int64_t rule, int64_t source)
+{
+	if (!j->merge_key || r->replay_of)      /* what was asked for again is no later push */
+		return NULL;
+	return xprintf("%lld %lld %d %s", (long long)rule, (long long)source, (int)j->trust, j->merge_key);
+}
+
 /* ---- looking ---- */
 
 static enum db_rc count(struct writer *w, enum sql which, const struct db_value *values, size_t n, int *out)
@@ -153,6 +161,10 @@ static enum db_rc say_full(struct writer *w, const struct slot *s, const struct 
 
 /* ---- what a job does to those before it ---- */
 
+struct heir {                           /* who it is, and as what it came: NULL where its debounce is over */
+	int64_t job, delivery, queue;
+	const struct newcomer *from;
+};
 struct others {
 	struct other { int64_t job; int attempt; } *list;
 	size_t n, cap;
@@ -203,55 +215,73 @@ static enum db_rc replace_one(struct writer *w, int64_t job, int64_t heir)
 	return rc == DB_OK ? ended_unrun(w, job) : rc;
 }
 
-/* HEIR and the jobs of its own delivery stay. */
-static enum db_rc replace_waiting(struct writer *w, int64_t queue, int64_t heir, int64_t delivery)
+/* DB_ROW where a later job of the same delivery is to go into JOB: of another rule that shares the queue. Else DB_OK. */
+static enum db_rc is_awaited(struct writer *w, const struct newcomer *n, int64_t job)
 {
-	CLEANUP(others_fini) struct others o = { 0 };
-	enum db_rc rc = find_others(w, SQL_OTHERS_WAITING, VALUES(INT(queue), INT(heir), INT(delivery)), &o);
+	enum db_rc rc = DB_OK;
+	int64_t rule, one;
 
-	for (size_t i = 0; i < o.n && rc == DB_OK; i++)
-		rc = replace_one(w, o.list[i].job, heir);
-	return rc == DB_OK && o.n ? db_run(&w->db, SQL_QUEUE_REHEAD, VALUES(INT(queue))) : rc;
-}
-
-static enum db_rc replace_debouncing(struct writer *w, int64_t queue, int64_t heir, int64_t delivery)
-{
-	CLEANUP(others_fini) struct others o = { 0 };
-	enum db_rc rc = find_others(w, SQL_OTHERS_DEBOUNCING, VALUES(INT(queue), INT(heir), INT(delivery)), &o);
-
-	for (size_t i = 0; i < o.n && rc == DB_OK; i++) {
-		rc = leave_debounce(w, o.list[i].job);
-		if (rc == DB_OK)
-			rc = replace_one(w, o.list[i].job, heir);
+	for (int i = n ? n->index + 1 : 0; n && i < n->from->n_jobs && rc == DB_OK; i++) {
+		const struct submit_job *j = &n->from->jobs[i];
+		if (strcmp(j->queue, n->from->jobs[n->index].queue) != 0)
+			continue;
+		rc = db_int(&w->db, SQL_RULE_FIND, VALUES(TEXT(j->rule), TEXT(j->file), TEXT(j->cell ? j->cell : "")), &rule);
+		CLEANUP(freep) char *merge = rc == DB_ROW ? merge_text(n->from, j, rule, n->source) : NULL;
+		if (rc == DB_ROW)
+			rc = merge ? db_int(&w->db, SQL_WOULD_TAKE, VALUES(INT(job), TEXT(merge), INT(BATCH_MAX - 1)), &one) : DB_OK;
 	}
 	return rc;
 }
 
-static enum db_rc stop_oldest(struct writer *w, int64_t queue, int n, int64_t heir, int64_t delivery)
+/* The heir and the jobs of its own delivery stay. */
+static enum db_rc replace(struct writer *w, enum sql which, const struct heir *h, size_t *n)
 {
 	CLEANUP(others_fini) struct others o = { 0 };
-	enum db_rc rc = find_others(w, SQL_STAYING, VALUES(INT(queue), INT(delivery), INT(n)), &o);
+	enum db_rc rc = find_others(w, which, VALUES(INT(h->queue), INT(h->job), INT(h->delivery)), &o);
+
+	*n = 0;
+	for (size_t i = 0; i < o.n && rc == DB_OK; i++) {
+		rc = is_awaited(w, h->from, o.list[i].job);
+		if (rc == DB_ROW) {
+			rc = DB_OK;
+			continue;
+		}
+		if (rc == DB_OK && which == SQL_OTHERS_DEBOUNCING)
+			rc = leave_debounce(w, o.list[i].job);
+		if (rc == DB_OK)
+			rc = replace_one(w, o.list[i].job, h->job);
+		++*n;
+	}
+	return rc;
+}
+
+static enum db_rc stop_oldest(struct writer *w, const struct heir *h, int n)
+{
+	CLEANUP(others_fini) struct others o = { 0 };
+	enum db_rc rc = find_others(w, SQL_STAYING, VALUES(INT(h->queue), INT(h->delivery), INT(n)), &o);
 	char why[64];
 
-	snprintf(why, sizeof why, "cancelled for job %lld, which is newer", (long long)heir);
+	snprintf(why, sizeof why, "cancelled for job %lld, which is newer", (long long)h->job);
 	for (size_t i = 0; i < o.n && rc == DB_OK; i++) {
-		rc = write_one(w, db_run(&w->db, SQL_JOB_STOP, VALUES(INT(o.list[i].job), TEXT(why), INT(heir))));
+		rc = write_one(w, db_run(&w->db, SQL_JOB_STOP, VALUES(INT(o.list[i].job), TEXT(why), INT(h->job))));
 		write_stop(w, o.list[i].job, o.list[i].attempt, why);
 	}
 	return rc;
 }
 
-static enum db_rc make_way(struct writer *w, const struct queue_decision *d, int64_t queue, int64_t heir, int64_t delivery)
+static enum db_rc make_way(struct writer *w, const struct queue_decision *d, const struct heir *h)
 {
 	enum db_rc rc = DB_OK;
+	size_t n;
 
 	if (d->replaces_debouncing)
-		rc = replace_debouncing(w, queue, heir, delivery);
-	if (rc == DB_OK && d->replaces_waiting)
-		rc = replace_waiting(w, queue, heir, delivery);
-	if (rc == DB_OK && d->n_stopped)
-		rc = stop_oldest(w, queue, d->n_stopped, heir, delivery);
-	return rc;
+		rc = replace(w, SQL_OTHERS_DEBOUNCING, h, &n);
+	if (rc == DB_OK && d->replaces_waiting) {
+		rc = replace(w, SQL_OTHERS_WAITING, h, &n);
+		if (rc == DB_OK && n)
+			rc = db_run(&w->db, SQL_QUEUE_REHEAD, VALUES(INT(h->queue)));
+	}
+	return rc == DB_OK && d->n_stopped ? stop_oldest(w, h, d->n_stopped) : rc;
 }
 
 /* ---- arriving ---- */
@@ -290,7 +320,7 @@ static enum db_rc debounce(struct writer *w, struct newcomer *n, const struct lo
 		rc = db_int(&w->db, SQL_LATEST_BOUND, VALUES(INT(n->queue)), &latest_ms);
 	if (rc != DB_ROW)
 		return rc == DB_OK ? DB_BROKEN : rc;
-	j->until_ms = queue_due_ms(&j->policy, w->now_ms, &latest_ms);
+	j->until_ms = queue_due_ms(&j->policy, w->burst_ms, &latest_ms);
 	w->is_due_stale = 1;
 	j->state = JOB_DEBOUNCING;
 	say_until(w, j->until_ms, j->policy.busy, j->reason, sizeof j->reason);
@@ -335,7 +365,7 @@ static enum db_rc carry_out(struct writer *w, struct newcomer *n, const struct s
 	case QUEUE_MERGES_WAITING: rc = take_in_waiting(w, n, l); break;
 	case QUEUE_IS_SKIPPED: rc = skip(w, n, s, l); break;
 	}
-	return rc == DB_OK ? make_way(w, &d, s->id, j->job, n->from->delivery) : rc;
+	return rc == DB_OK ? make_way(w, &d, &(struct heir){ j->job, n->from->delivery, s->id, n }) : rc;
 }
 
 static enum db_rc queue_join(struct writer *w, struct newcomer *n)
@@ -348,16 +378,22 @@ static enum db_rc queue_join(struct writer *w, struct newcomer *n)
 	return rc == DB_ROW ? write_job_row(w, n) : rc;
 }
 
+/* Of whatever queue. A job may debounce by rules that have changed since. */
+static int has_debounces(const struct writer *w)
+{
+	return w->due_ms != INT64_MAX || w->is_due_stale;
+}
+
 enum db_rc queue_arrive(struct writer *w, struct newcomer *n)
 {
 	const struct submit_job *j = &n->from->jobs[n->index];
 	struct look l = { 0 };
 	struct slot s;
 
-	if (j->policy.busy == QUEUE_WAIT && !j->policy.debounce_ms)
+	int is_plain = j->policy.busy == QUEUE_WAIT && !j->policy.debounce_ms;
+	if (is_plain && !has_debounces(w))
 		return queue_join(w, n);
-	CLEANUP(freep) char *merge = !j->merge_key || n->from->replay_of ? NULL :       /* what was asked for again is no later push */
-		xprintf("%lld %lld %d %s", (long long)n->rule, (long long)n->source, (int)j->trust, j->merge_key);
+	CLEANUP(freep) char *merge = merge_text(n->from, j, n->rule, n->source);
 	enum db_rc rc = take_slot(w, j, NOTHING, &s);
 	if (rc == DB_ROW)
 		rc = claim_first(w, &s);
@@ -367,7 +403,7 @@ enum db_rc queue_arrive(struct writer *w, struct newcomer *n)
 		rc = look_for_like(w, &s, merge, &l);
 	if (rc != DB_ROW)
 		return rc;
-	n->merge = merge;
+	n->merge = is_plain ? NULL : merge;     /* what joins takes nothing in */
 	rc = carry_out(w, n, &s, &l);
 	n->merge = NULL;
 	return rc;
@@ -409,7 +445,7 @@ static enum db_rc enter(struct writer *w, int64_t job, int64_t queue, int64_t de
 	rc = write_one(w, db_run(&w->db, SQL_JOB_ENTER, VALUES(INT(job), INT(change))));
 	if (rc == DB_OK)
 		rc = db_run(&w->db, SQL_QUEUE_ENTER, VALUES(INT(queue), INT(job)));
-	return rc == DB_OK ? make_way(w, &d, queue, job, delivery) : rc;
+	return rc == DB_OK ? make_way(w, &d, &(struct heir){ job, delivery, queue, NULL }) : rc;
 }
 
 enum db_rc write_due(struct writer *w)
@@ -419,7 +455,7 @@ enum db_rc write_due(struct writer *w)
 
 	w->is_due_stale = 1;
 	for (int i = 0; i < DUE_PIECE && rc == DB_OK; i++) {
-		rc = db_first(&w->db, SQL_DUE, VALUES(INT(w->now_ms)), &row);
+		rc = db_first(&w->db, SQL_DUE, VALUES(INT(w->burst_ms)), &row);
 		if (rc != DB_ROW)
 			return rc;
 		int64_t job = sqlite3_column_int64(row, 0), queue = sqlite3_column_int64(row, 1), delivery = sqlite3_column_int64(row, 2);

@@ -88,6 +88,9 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_JOB_ENTER] = "UPDATE job SET state=2, reason='', change=?2 WHERE id=?1",
 	[SQL_DEBOUNCE_ADD] = "INSERT INTO debounce(job, queue, merge, due_ms, latest_ms) VALUES(?1, ?2, ?3, ?4, ?5)",
 	[SQL_DEBOUNCE_MOVE] = "UPDATE debounce SET due_ms=?2 WHERE job=?1",
+	[SQL_DEBOUNCES_SET] = "UPDATE debounce SET due_ms=due_ms+?1, latest_ms=latest_ms+?1",
+	[SQL_DEBOUNCES_PRESENT] = "UPDATE debounce SET due_ms=?1 WHERE (SELECT queued_ms FROM job WHERE id=job)>?1",
+	[SQL_WOULD_TAKE] = "SELECT 1 FROM job WHERE id=?1 AND merge=?2 AND attempt=0 AND merged<?3",
 	[SQL_DEBOUNCE_DROP] = "DELETE FROM debounce WHERE job=?1",
 	[SQL_MERGED_OF] =
 		"SELECT d.id, d.event_json FROM merged m CROSS JOIN delivery d ON d.id=m.delivery WHERE m.job=?1 ORDER BY m.delivery",

@@ -496,7 +496,7 @@ static int64_t until_due_ms(const struct store *s)
 
 	if (w->due_ms == INT64_MAX || !w->may_claim || s->is_due_taken || s->is_ending)
 		return -1;
-	int64_t left = w->due_ms - wall_ms();
+	int64_t left = w->due_ms - writer_burst_ms(w);
 	return left > 0 ? left : 0;
 }
 

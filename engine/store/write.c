@@ -19,6 +19,8 @@
 #include "store/schema.h"
 #include "store/submit.h"
 
+#define CLOCK_SLACK_MS 1000             /* a clock that is set by less than that has not been set */
+
 static enum db_rc read_meta(struct writer *w)
 {
 	sqlite3_stmt *row;
@@ -42,7 +44,10 @@ int writer_open(struct writer *w, const char *path, int jobs_max, struct err *e)
 		return -1;
 	if (schema_migrate(&w->db, e) < 0)
 		goto failed;
-	if (read_meta(w) != DB_ROW || write_next_due(w) != DB_OK) {
+	w->clock = w->clock_next = (struct moment){ wall_ms(), mono_ms() };
+	/* what began in a future has been waited for by a clock that was wrong then, or is now */
+	if (read_meta(w) != DB_ROW || db_run(&w->db, SQL_DEBOUNCES_PRESENT, VALUES(INT(w->clock.wall_ms))) != DB_OK ||
+	    write_next_due(w) != DB_OK) {
 		err_set(e, ERR_IO, "database %s: %s", path, w->db.error);
 		goto failed;
 	}
@@ -68,11 +73,33 @@ static void forget(struct writer *w)
 	w->n_touched = w->n_claimed = w->n_stopping = w->n_fresh = 0;
 }
 
+int64_t writer_burst_ms(const struct writer *w)
+{
+	return w->clock.wall_ms + (mono_ms() - w->clock.mono_ms);
+}
+
+static enum db_rc follow_clock(struct writer *w)
+{
+	const struct moment now = { w->now_ms, mono_ms() };
+	int64_t passed_ms = w->clock.wall_ms + (now.mono_ms - w->clock.mono_ms), set_by_ms = now.wall_ms - passed_ms;
+	int has_debounces = w->due_ms != INT64_MAX;
+
+	w->clock_next = w->clock;
+	w->burst_ms = passed_ms;
+	if (has_debounces && set_by_ms > -CLOCK_SLACK_MS && set_by_ms < CLOCK_SLACK_MS)
+		return DB_OK;
+	w->clock_next = now;
+	w->burst_ms = now.wall_ms;
+	w->is_due_stale |= has_debounces;
+	return has_debounces ? db_run(&w->db, SQL_DEBOUNCES_SET, VALUES(INT(set_by_ms))) : DB_OK;
+}
+
 enum db_rc write_begin(struct writer *w)
 {
 	forget(w);
 	w->now_ms = wall_ms();
-	return db_run0(&w->db, SQL_BEGIN);
+	enum db_rc rc = db_run0(&w->db, SQL_BEGIN);
+	return rc == DB_OK ? follow_clock(w) : rc;
 }
 
 enum db_rc write_rollback(struct writer *w)
@@ -103,6 +130,7 @@ enum db_rc write_commit(struct writer *w)
 	if (rc != DB_OK)
 		return rc;
 	w->durable = w->now;
+	w->clock = w->clock_next;
 	if (w->n_claimed > 1)           /* some may have been claimed between two requests: claim_from_submit */
 		qsort(w->claimed, w->n_claimed, sizeof *w->claimed, claims_in_order);
 	return DB_OK;

@@ -35,13 +35,15 @@ struct writer {
 	struct db db;
 	struct tally now, durable, mark;        /* as of this instant; the last commit; the request's beginning */
 	int64_t now_ms;                         /* wall time of the transaction */
+	struct moment { int64_t wall_ms, mono_ms; } clock, clock_next;  /* what burst_ms counts from; after the transaction */
+	int64_t burst_ms;                       /* like now_ms, for debounces: writer_burst_ms */
 	int jobs_max, may_claim;
 	int64_t walked_delivery;                /* by retention: those up to here go with their jobs */
 	int hears_jobs, hears_rules;            /* the ends of which are noted in the outbox */
 	int may_have_effects;                   /* the outbox may hold some behind effect_cursor */
 	int64_t effect_cursor;                  /* those up to here have been posted */
 	int is_careful;                         /* each request is a savepoint: see write_submit */
-	int64_t due_ms;                         /* when the next debounce is over; INT64_MAX: none is under way */
+	int64_t due_ms;                         /* when the next debounce is over, by burst_ms; INT64_MAX: none is under way */
 	int is_due_stale;                       /* 1: ask write_next_due */
 	struct touched *touched;
 	struct claimed *claimed;
@@ -56,6 +58,9 @@ struct writer {
 /* The database at PATH, migrated. */
 int writer_open(struct writer *w, const char *path, int jobs_max, struct err *e) MUST_USE;
 void writer_close(struct writer *w);
+/* The time by which debounces go: wall time, but that it passes as time does where somebody sets the clock in between. The next
+ * transaction then sets them with it. */
+int64_t writer_burst_ms(const struct writer *w);
 
 /* Any of these may say DB_FULL or DB_BROKEN: then the transaction is to be given up by write_rollback, which restores
  * the tallies. DB_REFUSED: this request cannot be. In a careful transaction it has changed nothing and the others stand; in

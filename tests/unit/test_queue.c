@@ -652,6 +652,54 @@ Test(queue_store, a_waiting_push_takes_the_next_one_in)
 	cr_assert_eq(comes_to_run(b), 3);
 }
 
+/* A push of three rules in queue "q": what they sent their jobs to is in JOBS. */
+static void come_for_three(const char *key, struct queue_policy p, int64_t jobs[3])
+{
+	struct submit *s = kit_push(&k, key, 3);
+
+	for (int i = 0; i < 3; i++) {
+		free(s->jobs[i].queue);
+		s->jobs[i].queue = xstrdup("q");
+		s->jobs[i].policy = p;
+		s->jobs[i].merge_key = xstrdup(MAIN);
+	}
+	cr_assert_eq(kit_submit(&k, s), STORE_OK);
+	for (int i = 0; i < 3; i++)
+		jobs[i] = s->jobs[i].job;
+	submit_free(s);
+}
+
+Test(queue_store, rules_that_share_a_queue_each_merge_their_own_pushes)
+{
+	int64_t first[3], second[3];
+
+	comes_to_run(come("0", LATEST, NULL).job);
+	come_for_three("a", LATEST, first);
+	come_for_three("b", LATEST, second);
+	cr_assert_arr_eq(first, second, sizeof first, "the first rule's merge ends none that the next one is to merge with");
+	come_for_three("c", (struct queue_policy){ QUEUE_LATEST, 1, 60000, 600000 }, second);
+	cr_assert_arr_eq(first, second, sizeof first);
+	int64_t last = come("d", LATEST, MAIN).job;
+	cr_assert_eq(last, first[0]);
+	expect_state(first[0], "queued");
+	expect_state(first[1], "superseded");
+	expect_state(first[2], "superseded");
+	come_for_three("e", (struct queue_policy){ QUEUE_CANCEL, 1, 60000, 600000 }, first);
+	come_for_three("f", (struct queue_policy){ QUEUE_CANCEL, 1, 60000, 600000 }, second);
+	cr_assert_arr_eq(first, second, sizeof first, "likewise while they debounce");
+}
+
+Test(queue_store, what_debounces_takes_a_push_in_also_where_the_rule_debounces_no_more)
+{
+	int64_t a = come("a", DEBOUNCE, MAIN).job;
+
+	cr_assert_neq(come("b", WAIT, "acme/other\nrefs/heads/main").job, a);
+	cr_assert_eq(come("c", WAIT, MAIN).job, a, "else the older commit would run after the newer one");
+	comes_to_run(2);
+	kit_finish(&k, 2, 1, JOB_SUCCEEDED);
+	cr_assert_eq(comes_to_run(a), 3, "and waits no longer than the rule says now");
+}
+
 Test(queue_store, a_job_that_goes_again_was_claimed_and_takes_nothing_in)
 {
 	int64_t a = come("a", LATEST, MAIN).job;
