@@ -204,4 +204,4 @@ def test_a_filter_decides_in_the_job_and_its_reason_shows():
     with open(os.path.join(s.home, "event.json"), "wb") as f:
         f.write(repo.push_body())
     code, out, err = s.cli("explain", os.path.join(s.home, "event.json"), s.site, "--event", "push")
-    assert "filter" in out and "asked when the job starts" in out, (code, out, err)
+    assert "filter" in out and "asked last, when the job starts" in out, (code, out, err)
