@@ -522,6 +522,15 @@ static struct submit *random_submit(void)
 	return s;
 }
 
+/* What merges by rules that debounce no more is due at once: before the next submit of a burst, or after it. */
+static int is_burst_clear(void)
+{
+	for (int64_t j = 1; j <= m.n_jobs; j++)
+		if (m.jobs[j].state == JOB_DEBOUNCING && !m.policies[m.jobs[j].slot / CELLS].debounce_ms)
+			return 0;
+	return 1;
+}
+
 static void submits(int n)
 {
 	struct mail_list list = STAILQ_HEAD_INITIALIZER(list);
@@ -683,7 +692,7 @@ static void run_sequence(void)
 		if (what < 46)
 			submits(1);
 		else if (what < 54)
-			submits(2 + pick(3));
+			submits(is_burst_clear() ? 2 + pick(3) : 1);
 		else if (what < 74)
 			finishes();
 		else if (what < 78)
