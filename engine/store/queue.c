@@ -14,6 +14,8 @@
 
 #define DUE_PIECE 256                   /* jobs whose debounce is over, in one transaction */
 #define BATCH_MAX 500                   /* deliveries of one job: what it runs for is read, and sent to it, whole */
+#define BATCH_BYTES_MAX (8 << 20)       /* of their bodies, likewise: each event is sent twice, in 64 MiB at most */
+#define BATCH_SMALL_BYTES (8 << 10)     /* that fits in any case: the others are not asked */
 
 struct slot {
 	int64_t id;
@@ -114,6 +116,19 @@ static enum db_rc look_at_queue(struct writer *w, const struct slot *s, struct l
 	return rc;
 }
 
+/* DB_ROW; *job is 0 from here on where one of BYTES more is more than it can be sent. */
+static enum db_rc look_for_room(struct writer *w, size_t bytes, int64_t *job)
+{
+	int64_t sum = 0;
+	enum db_rc rc = DB_ROW;
+
+	if (*job && bytes > BATCH_SMALL_BYTES)
+		rc = db_int(&w->db, SQL_BATCH_BYTES, VALUES(INT(*job)), &sum);
+	if (sum + (int64_t)bytes > BATCH_BYTES_MAX)
+		*job = 0;
+	return rc == DB_OK ? DB_BROKEN : rc;
+}
+
 static enum db_rc look_for_like(struct writer *w, const struct slot *s, const char *merge, struct look *l)
 {
 	sqlite3_stmt *row;
@@ -126,8 +141,6 @@ static enum db_rc look_for_like(struct writer *w, const struct slot *s, const ch
 	} else if (rc == DB_OK && s->has_head && (s->policy.busy == QUEUE_LATEST || s->policy.busy == QUEUE_CANCEL)) {
 		rc = db_int(&w->db, SQL_LIKE_WAITING, VALUES(INT(s->id), TEXT(merge), INT(BATCH_MAX - 1)), &l->like_waiting);
 	}
-	l->scene.is_like_debouncing = l->like_debouncing != 0;
-	l->scene.is_like_waiting = l->like_waiting != 0;
 	return rc < DB_OK ? rc : DB_ROW;
 }
 
@@ -401,8 +414,12 @@ enum db_rc queue_arrive(struct writer *w, struct newcomer *n)
 		rc = look_at_queue(w, &s, &l);
 	if (rc == DB_ROW && merge)
 		rc = look_for_like(w, &s, merge, &l);
+	if (rc == DB_ROW)
+		rc = look_for_room(w, n->from->body.len, l.like_debouncing ? &l.like_debouncing : &l.like_waiting);
 	if (rc != DB_ROW)
 		return rc;
+	l.scene.is_like_debouncing = l.like_debouncing != 0;
+	l.scene.is_like_waiting = l.like_waiting != 0;
 	n->merge = is_plain ? NULL : merge;     /* what joins takes nothing in */
 	rc = carry_out(w, n, &s, &l);
 	n->merge = NULL;

@@ -90,6 +90,9 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_DEBOUNCE_MOVE] = "UPDATE debounce SET due_ms=?2 WHERE job=?1",
 	[SQL_DEBOUNCES_SET] = "UPDATE debounce SET due_ms=due_ms+?1, latest_ms=latest_ms+?1",
 	[SQL_DEBOUNCES_PRESENT] = "UPDATE debounce SET due_ms=?1 WHERE (SELECT queued_ms FROM job WHERE id=job)>?1",
+	[SQL_BATCH_BYTES] =
+		"SELECT (SELECT coalesce(sum(d.bytes), 0) FROM merged m CROSS JOIN delivery d ON d.id=m.delivery WHERE m.job=?1) + d.bytes"
+		" FROM job j CROSS JOIN delivery d ON d.id=j.delivery WHERE j.id=?1",
 	[SQL_WOULD_TAKE] = "SELECT 1 FROM job WHERE id=?1 AND merge=?2 AND attempt=0 AND merged<?3",
 	[SQL_DEBOUNCE_DROP] = "DELETE FROM debounce WHERE job=?1",
 	[SQL_MERGED_OF] =

@@ -821,6 +821,33 @@ Test(queue_store, a_job_takes_in_so_many_and_then_the_next_one_begins)
 	expect_job(1, "\"deliveries\":500,");
 }
 
+static int64_t come_heavy(const char *key, struct queue_policy p, size_t bytes)
+{
+	struct submit *s = push(key, p, MAIN);
+
+	buf_fini(&s->body);
+	s->body = BUF(bytes);
+	for (size_t i = 0; i < bytes; i++)
+		buf_addc(&s->body, ' ');
+	return sent(s).job;
+}
+
+Test(queue_store, a_job_takes_in_no_more_than_can_be_sent_to_it)
+{
+	const size_t most = 8 << 20;
+	int64_t a = come_heavy("a", DEBOUNCE, most - (1 << 20));
+
+	cr_assert_eq(come_heavy("b", DEBOUNCE, 1 << 20), a);
+	cr_assert_eq(come("c", DEBOUNCE, MAIN).job, a, "what is small is not counted");
+	int64_t d = come_heavy("d", DEBOUNCE, 1 << 20);
+	cr_assert_neq(d, a);
+	cr_assert_eq(come_heavy("e", DEBOUNCE, most - (1 << 20)), d);
+	come("0", LATEST, NULL);
+	int64_t f = come_heavy("f", LATEST, most + 1);
+	cr_assert_neq(come_heavy("g", LATEST, 1 << 20), f, "nor while it waits");
+	no_leaks();
+}
+
 Test(queue_store, a_forks_request_stands_in_no_queue)
 {
 	struct submit *s = push("a", (struct queue_policy){ QUEUE_SKIP, 1, 0, 0 }, NULL);
@@ -1020,6 +1047,7 @@ Test(queue_store, what_is_looked_up_is_found_by_an_index)
 		{ SQL_NEXT_DUE, "SCAN debounce USING COVERING INDEX debounce_due" },
 		{ SQL_DUE, "SEARCH d USING INDEX debounce_due (due_ms<?)" },
 		{ SQL_LATEST_BOUND, "SEARCH debounce USING INDEX debounce_slot (queue=?)" },
+		{ SQL_BATCH_BYTES, "SEARCH m USING COVERING INDEX merged_job (job=?)" },
 		{ SQL_MERGED_OF, "SEARCH m USING COVERING INDEX merged_job (job=?)" },
 		{ SQL_SPEAKERS, "SEARCH m USING COVERING INDEX merged_job (job=?)" },
 		{ SQL_ONCE_RELEASE, "SEARCH once USING COVERING INDEX once_job (job=?)" },
