@@ -129,7 +129,7 @@ function secret(name) end
 ---@class pushrod.queue
 ---@field limit? integer how many of its jobs run at one time; 1 unless said
 ---@field busy? "wait"|"latest"|"cancel"|"skip" what becomes of one more job: "wait" (unless said): all wait, in the order of arrival; "latest": only the newest waits; "cancel": likewise, and what runs is cancelled for it; "skip": it ends skipped
----@field debounce? string a job waits this long for a further push of the same repository and ref, which then becomes one job with it
+---@field debounce? string a job waits this long for a further push of the same repository and ref, which then becomes one job with it, up to 500 of them, or 8 MiB
 ---@field max_wait? string the most of that from the first push on; ten times debounce unless said, and never less than it
 
 ---@class pushrod.rule
@@ -165,7 +165,7 @@ function secret(name) end
 ---@field key? string jobs with the same key (and the same cell of a matrix) are in each other's way; {field} is the event's; without it, all jobs of the rule
 ---@field limit? integer how many of its jobs run at one time; 1 unless said
 ---@field busy? "wait"|"latest"|"cancel"|"skip" what becomes of one more job: "wait" (unless said): all wait, in the order of arrival; "latest": only the newest waits; "cancel": likewise, and what runs is cancelled for it; "skip": it ends skipped
----@field debounce? string a job waits this long for a further push of the same repository and ref, which then becomes one job with it
+---@field debounce? string a job waits this long for a further push of the same repository and ref, which then becomes one job with it, up to 500 of them, or 8 MiB
 ---@field max_wait? string the most of that from the first push on; ten times debounce unless said, and never less than it
 
 ---@class pushrod.rule.steps

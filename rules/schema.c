@@ -102,7 +102,8 @@ static const struct schema_table source_table = { KEYS(source_keys) };
 	"what becomes of one more job: \"wait\" (unless said): all wait, in the order of arrival; \"latest\": only the newest waits; " \
 	"\"cancel\": likewise, and what runs is cancelled for it; \"skip\": it ends skipped", "\"latest\"" }
 #define DEBOUNCE_KEY { "debounce", TYPES(DURATION(QUEUE_DEBOUNCE_MIN_MS, HOUR)), 0, \
-	"a job waits this long for a further push of the same repository and ref, which then becomes one job with it", "\"3s\"" }
+	"a job waits this long for a further push of the same repository and ref, which then becomes one job with it, up to 500 of " \
+	"them, or 8 MiB", "\"3s\"" }
 #define MAX_WAIT_KEY { "max_wait", TYPES(DURATION(QUEUE_DEBOUNCE_MIN_MS, DAY)), 0, \
 	"the most of that from the first push on; ten times debounce unless said, and never less than it", "\"30s\"" }
 
