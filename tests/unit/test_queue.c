@@ -702,16 +702,27 @@ Test(queue_store, what_debounces_takes_a_push_in_also_where_the_rule_debounces_n
 
 Test(queue_store, a_job_that_goes_again_was_claimed_and_takes_nothing_in)
 {
-	int64_t a = come("a", LATEST, MAIN).job;
+	int64_t other = kit_job(&k, "x", "other", 1), a = come("a", LATEST, MAIN).job;
 
+	comes_to_run(other);
 	comes_to_run(a);
 	store_jobs_max(k.store, 1);
-	int64_t other = kit_job(&k, "x", "other", 1);
 	kit_finish_with(&k, (struct job_result){ .job = a, .attempt = 1, .state = JOB_LOST }, 1);
-	comes_to_run(a);
+	cr_assert_not(kit_has_claim(&k), "there is no room");
 	int64_t b = come("b", LATEST, MAIN).job;
-	cr_assert(b != a && other > 0);
-	kit_finish_with(&k, (struct job_result){ .job = a, .attempt = 2, .state = JOB_LOST }, 1);
+	cr_assert_neq(b, a);
+	expect_state(a, "superseded");
+	kit_finish(&k, other, 1, JOB_SUCCEEDED);
+	cr_assert_eq(comes_to_run(b), 3);
+}
+
+Test(queue_store, a_job_that_goes_again_goes_before_those_that_came_since)
+{
+	int64_t a = come("a", LATEST, MAIN).job, b;
+
+	comes_to_run(a);
+	b = come("b", LATEST, MAIN).job;
+	kit_finish_with(&k, (struct job_result){ .job = a, .attempt = 1, .state = JOB_LOST }, 1);
 	comes_to_run(a);
 	expect_state(b, "queued");
 }
