@@ -239,6 +239,21 @@ static void add_lines(struct mask *m, struct slice secret)
 	}
 }
 
+/* Behind an escape sequence that nobody ended, its beginning is taken for the rest of that and does not get here: one byte, or
+ * all up to the byte that ends a sequence (ECMA-48, 5.4). What is left of it is no less of a secret. */
+static void add_swallowed(struct mask *m, struct slice secret)
+{
+	size_t end = secret.ptr[0] == '[';      /* it may itself open the sequence */
+
+	while (end < secret.len && secret.ptr[end] >= 0x20 && secret.ptr[end] < 0x40)
+		end++;
+	for (int i = 0; i < 2; i++) {
+		struct slice left = slice_from(secret, i ? end + 1 : 1);
+		if (left.len >= LINE_MIN_BYTES)
+			add_word(m, left);
+	}
+}
+
 int mask_add(struct mask *m, struct slice secret)
 {
 	if (secret.len < MASK_MIN_BYTES || secret.len > SECRET_MAX_BYTES)
@@ -250,6 +265,7 @@ int mask_add(struct mask *m, struct slice secret)
 		add_repaired(m, secret);
 	if (slice_chr(secret, '\n') >= 0)
 		add_lines(m, secret);
+	add_swallowed(m, secret);
 	for (size_t align = 0; align < 3; align++)
 		add_base64(m, secret, align);
 	add_hex(m, secret);

@@ -1,6 +1,7 @@
 /* journal/mask.h - registered secrets never reach a log (I11): each is replaced by "***", also as base64 (three
  * alignments), hex, URL or JSON text, also line by line where it has several, also with SGR sequences between its
- * bytes, and however the output was cut into reads. Pure; one owner. */
+ * bytes, also without the beginning that an escape sequence before it took, and however the output was cut into reads. Pure; one
+ * owner. */
 #pragma once
 #include "base/buf.h"
 

@@ -241,6 +241,36 @@ Test(I11, where_its_own_letters_end_a_sequence)
 	no_leaks();
 }
 
+static void mask_line(struct slice line, int is_ended, void *arg)
+{
+	struct { struct mask *m; struct buf *out; } *to = arg;
+	mask_text(to->m, line, to->out);
+}
+
+/* "\033[31" and a secret that begins with an h: the h ends the sequence, which is dropped, and what is left must not show. */
+Test(I11, what_a_sequence_without_an_end_has_left_of_it)
+{
+	static const char *const secrets[] = { "hunter2-s3cr3t", "12;34hunter2", "[31;42hunter2", "(hunter2-s3", "@unter2-s3" };
+	static const char *const before[] = { "\x1b[", "\x1b[31", "\x1b", "a\x1b[0m\x1b[3", "\x1b(" };
+
+	for (size_t i = 0; i < COUNT(secrets); i++)
+		for (size_t k = 0; k < COUNT(before); k++) {
+			struct buf out = BUF(4096);
+			struct fold f;
+			struct { struct mask *m; struct buf *out; } to = { mask_new(), &out };
+			CLEANUP(freep) char *text = xprintf("%s%s\n", before[k], secrets[i]);
+			struct slice tail = slice_from(slice_of(secrets[i]), strlen(secrets[i]) - 6);
+			cr_assert_eq(mask_add(to.m, slice_of(secrets[i])), 0);
+			fold_init(&f);
+			fold_feed(&f, slice_of(text), mask_line, &to);
+			cr_assert_not(holds(buf_slice(&out), tail), "%s behind %zu: %s", secrets[i], k, buf_cstr(&out));
+			fold_fini(&f);
+			buf_fini(&out);
+			mask_free(to.m);
+		}
+	no_leaks();
+}
+
 Test(mask, leaves_other_text_alone)
 {
 	struct mask *m = mask_new();
