@@ -316,18 +316,26 @@ Test(queue_store, two_rules_of_one_delivery_do_not_replace_each_other_in_a_share
 	comes_to_run(heir);
 }
 
-Test(queue_store, each_cell_is_a_slot_of_its_own)
+/* A push to a rule of two cells, each with the slot "cells n=I". */
+static struct submit *push_cells(const char *key)
 {
-	struct submit *s = kit_push(&k, "k1", 2), *t;
+	struct submit *s = kit_push(&k, key, 2);
 
 	for (int i = 0; i < 2; i++) {
 		s->jobs[i].rule = "cells";
 		s->jobs[i].cell = xprintf("n=%d", i);
 		free(s->jobs[i].queue);
-		s->jobs[i].queue = xprintf("q n=%d", i);
+		s->jobs[i].queue = xprintf("cells n=%d", i);
 		s->jobs[i].policy = LATEST;
 		s->jobs[i].merge_key = xstrdup(MAIN);
 	}
+	return s;
+}
+
+Test(queue_store, each_cell_is_a_slot_of_its_own)
+{
+	struct submit *s = push_cells("k1"), *t;
+
 	cr_assert_eq(kit_submit(&k, s), STORE_OK);
 	submit_free(s);
 	comes_to_run(1);
@@ -336,7 +344,7 @@ Test(queue_store, each_cell_is_a_slot_of_its_own)
 	t->jobs[0].rule = "cells";
 	t->jobs[0].cell = xstrdup("n=0");
 	free(t->jobs[0].queue);
-	t->jobs[0].queue = xstrdup("q n=0");
+	t->jobs[0].queue = xstrdup("cells n=0");
 	cr_assert_eq(sent(t).job, 3);
 	expect_state(3, "queued");
 }
@@ -897,16 +905,8 @@ Test(queue_store, a_superseded_job_is_an_event_and_so_is_one_that_was_refused)
 
 static int64_t cells(const char *key, int64_t jobs[2])
 {
-	struct submit *s = kit_push(&k, key, 2);
+	struct submit *s = push_cells(key);
 
-	for (int i = 0; i < 2; i++) {
-		s->jobs[i].rule = "cells";
-		s->jobs[i].cell = xprintf("n=%d", i);
-		free(s->jobs[i].queue);
-		s->jobs[i].queue = xprintf("cells n=%d", i);
-		s->jobs[i].policy = LATEST;
-		s->jobs[i].merge_key = xstrdup(MAIN);
-	}
 	cr_assert_eq(kit_submit(&k, s), STORE_OK);
 	for (int i = 0; i < 2; i++)
 		jobs[i] = s->jobs[i].job;
