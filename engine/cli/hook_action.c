@@ -45,7 +45,7 @@ const char hook_module[] =
 "\n"
 "return hook\n";
 
-/* What a step may read of the system (runner/sandbox.c). */
+/* What of the system a step may read (runner/sandbox.c). */
 static const char *const readable[] = { "/usr/", "/bin/", "/sbin/", "/lib", "/etc/", "/opt/", "/nix/store/", "/gnu/store/", "/snap/" };
 
 static const char *source_of(struct hook_action *a, json_t *arg)

@@ -11,36 +11,31 @@ void recalled_fini(struct recalled *r)
 	identity_fini(&r->identity);
 }
 
-/* The headers that were kept borrow from KEPT, as does R. */
-static void add_headers(json_t *kept, struct header *headers, struct request_view *r)
-{
-	const char *name;
-	json_t *value;
-
-	json_object_foreach(kept, name, value)
-		if (r->n_headers < RECALL_HEADERS_MAX && json_is_string(value))
-			headers[r->n_headers++] = (struct header){ slice_of(name), slice_of(json_string_value(value)) };
-	r->headers = headers;
-}
-
-static int identify(const struct provider *p, const struct kept *k, struct slice body, struct recalled *out, struct err *e)
+int recall_identity(const struct provider *p, struct request_view r, const char *headers_json, struct identity *out, struct err *e)
 {
 	struct header headers[RECALL_HEADERS_MAX];
-	struct request_view r = { .method = SLICE("POST"), .path = slice_of(source_path(out->view.source)), .query = slice_of(k->query),
-				  .body = body, .now_ms = k->received_ms };
-	json_t *kept = json_loads(k->headers_json, 0, NULL);
+	json_t *kept = json_loads(headers_json, 0, NULL), *value;
+	const char *name;
 
-	add_headers(kept, headers, &r);
-	int bad = p && provider_identify(p, &r, &out->identity, e) < 0;
+	r.method = SLICE("POST");
+	r.headers = headers;
+	r.n_headers = 0;
+	json_object_foreach(kept, name, value)
+		if (r.n_headers < RECALL_HEADERS_MAX && json_is_string(value))
+			headers[r.n_headers++] = (struct header){ slice_of(name), slice_of(json_string_value(value)) };
+	int bad = provider_identify(p, &r, out, e);
 	json_decref(kept);
-	return bad ? -1 : 0;
+	return bad;
 }
 
 static int recall_sent(const struct kept *k, struct slice body, struct recalled *out, struct err *e)
 {
 	struct delivery_view *d = &out->view;
+	const struct provider *p = source_provider(d->source);
+	const struct request_view r = { .path = slice_of(source_path(d->source)), .query = slice_of(k->query), .body = body,
+					.now_ms = k->received_ms };
 
-	if (identify(source_provider(d->source), k, body, out, e) < 0)
+	if (p && recall_identity(p, r, k->headers_json, &out->identity, e) < 0)
 		return -1;
 	const struct identity *i = &out->identity;
 	d->event = slice_of(i->event ? i->event : "");

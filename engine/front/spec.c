@@ -2,13 +2,13 @@
 #include "front/spec.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/utf8.h"
 #include "front/batch.h"
+#include "front/recall.h"
 #include "rules/provider.h"
 #include "rules/ruleset.h"
 #include "runner/spec.h"
@@ -73,36 +73,19 @@ static void add_limits(struct buf *out, const struct config *limits, const char 
 	buf_addc(out, ']');
 }
 
-/* The document as it came: where that was a form, its provider knows the field. HEADERS is an array to fill. */
-static size_t read_headers(json_t *from, struct header *headers, size_t max)
-{
-	const char *name;
-	json_t *value;
-	size_t n = 0;
-
-	json_object_foreach(from, name, value)
-		if (n < max && json_is_string(value))
-			headers[n++] = (struct header){ slice_of(name), slice_of(json_string_value(value)) };
-	return n;
-}
-
+/* The document as it came: where that was a form, its provider knows the field. */
 static void add_payload(struct buf *out, const struct claim *c, const struct ruleset *rs)
 {
 	const struct source *source = ruleset_source_find(rs, slice_of(c->source));
 	const struct provider *p = source ? source_provider(source) : NULL;
-	json_t *kept = json_loads(c->headers_json ? c->headers_json : "{}", 0, NULL);
-	struct header headers[128];
+	const struct request_view r = { .body = buf_slice(&c->body), .now_ms = c->received_ms };
 	struct identity identity = { 0 };
-	struct request_view view = { .method = SLICE("POST"), .body = buf_slice(&c->body), .headers = headers,
-				     .now_ms = c->received_ms };
 
-	view.n_headers = read_headers(kept, headers, COUNT(headers));
-	int is_form = p && provider_identify(p, &view, &identity, NULL) == 0 && identity.json.len;
-	struct slice document = is_form ? buf_slice(&identity.json) : view.body;
+	int is_form = p && recall_identity(p, r, c->headers_json ? c->headers_json : "{}", &identity, NULL) == 0 && identity.json.len;
+	struct slice document = is_form ? buf_slice(&identity.json) : r.body;
 	buf_addf(out, "%zu\n", document.len);
 	buf_add(out, document);
 	identity_fini(&identity);
-	json_decref(kept);
 }
 
 struct said { const char *event_json; struct slice batch; };    /* of C's own delivery alone, or of all that it took in */
